@@ -1,0 +1,59 @@
+# Two commands: `make app` opens the workbench in a browser, `make test` runs every test. `make help` lists the rest.
+# The stamp .venv/installed stands for "everything in requirements.lock is installed"; `.venv` is its alias.
+
+PYTHON ?= python3
+BIN    := .venv/bin
+STAMP  := .venv/installed
+# The room whose narrow functions carry array shapes: its tests run a second time with every shape checked. The lattices are
+# not checked so: the checker's wrappers get in the way of kernels that numba pickles into its cache.
+SHAPED := tests/quantizers
+
+.PHONY: help .venv app test lint notebooks bench lock clean
+
+help: ## print this list
+	@awk 'BEGIN {FS = ":.*## "} /^[.a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+.venv: $(STAMP) ## create the virtual environment and install into it
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null || { \
+	  echo "The workbench needs Python 3.11 to 3.14, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo missing)." >&2; \
+	  for fit in python3.13 python3.12 python3.11 python3.14; do \
+	    if command -v $$fit >/dev/null 2>&1; then echo "Here is one that fits: make PYTHON=$$fit $(MAKECMDGOALS)" >&2; exit 1; fi; \
+	  done; \
+	  echo "Install one (https://www.python.org/downloads/), then: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@echo "Compiling the search kernels, once ..."
+	@$(BIN)/python -c "import torch, workbench as w; w.nearest(torch.ones(1, 24), w.make_code('leech'))"
+	@touch $(STAMP)
+
+app: .venv ## open the workbench in the browser
+	$(BIN)/python app.py
+
+test: .venv ## run every test, the browser's and the notebooks' included
+	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SHAPED) -m "not rejects and not slow and not heavy" --jaxtyping-packages=workbench.quantizers,beartype.beartype
+	@if ls notebooks/*.ipynb >/dev/null 2>&1; then $(BIN)/python -m pytest --nbval-lax notebooks; fi
+
+lint: .venv ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+notebooks: .venv ## open the tutorials in the browser
+	$(BIN)/jupyter lab notebooks
+
+bench: .venv ## measure the nearest-codeword search on this machine
+	$(BIN)/python -m workbench bench search
+
+lock: ## make requirements.lock anew from pyproject.toml (needs uv)
+	@command -v uv >/dev/null 2>&1 || { echo "make lock needs uv: https://docs.astral.sh/uv/" >&2; exit 1; }
+	echo "# Every package with its hashes, for Linux (x86-64, aarch64) and macOS (Apple silicon). Made by: make lock" > requirements.lock.new
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-emit-index-url --no-emit-find-links --quiet >> requirements.lock.new
+	mv requirements.lock.new requirements.lock
+
+clean: ## remove the virtual environment and every cache
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache

@@ -1,0 +1,79 @@
+"""Fixtures for every room: the shared pictures, and how many tests went without them."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(os.environ.get("WORKBENCH_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared pictures, weights and fixtures; the test skips where there is none."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip(f"no shared data at {SHARED}: set WORKBENCH_SHARED to its folder")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory of a small tokenizer with random weights and the 240 words of E8."""
+    import torch
+
+    from workbench.models.presets import body_preset
+    from workbench.models.tokenizer import Tokenizer
+
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        model = Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "e8"}, name="tiny")
+    directory = tmp_path_factory.mktemp("models") / "tiny"
+    model.eval().save_pretrained(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[str]:
+    """Address of the app, started as a person starts it; `tiny` stands in its list beside the bundled models."""
+    import httpx
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    cache = tmp_path_factory.mktemp("cache")
+    shutil.copytree(tiny_model, cache / "tiny")
+    command = [sys.executable, "app.py", "--port", str(port), "--no-browser"]
+    address = f"http://127.0.0.1:{port}/"
+    with (tmp_path_factory.mktemp("app") / "log").open("w+") as log:
+        environment = {**os.environ, "WORKBENCH_CACHE": str(cache)}
+        process = subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=log, stderr=log, env=environment)
+        try:
+            for _ in range(1200):
+                if process.poll() is not None:
+                    log.seek(0)
+                    pytest.fail(f"the app ended with status {process.returncode}: {log.read()[-2000:]}")
+                try:
+                    httpx.get(address, timeout=5)
+                    break
+                except httpx.TransportError:
+                    time.sleep(0.1)
+            yield address
+            if process.poll() is not None:
+                log.seek(0)
+                pytest.fail(f"the app died with status {process.returncode}: {log.read()[-4000:]}")
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests went without the shared pictures."""
+    without = [r for r in terminalreporter.stats.get("skipped", []) if "WORKBENCH_SHARED" in str(r.longrepr)]
+    if without:
+        terminalreporter.write_line(f"{len(without)} tests skipped for want of the shared pictures ({SHARED})")

@@ -1,0 +1,37 @@
+"""A real browser: Debian's or the user's Chromium, driven by Playwright."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+PLACES = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+)
+
+
+def chromium() -> str | None:
+    """Where a Chromium is: `$CHROMIUM`, on the path, or where macOS puts it."""
+    named = os.environ.get("CHROMIUM")
+    found = [path for name in NAMES if (path := shutil.which(name))]
+    return named or next(iter(found), None) or next((place for place in PLACES if Path(place).exists()), None)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless browser; the test skips without one, and fails without one where a browser is required."""
+    path = chromium()
+    if path is None:
+        message = "no Chromium found: install one (Debian: apt-get install chromium) or set CHROMIUM to its path"
+        if os.environ.get("WORKBENCH_REQUIRE_BROWSER"):
+            pytest.fail(message)
+        pytest.skip(message)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--enable-unsafe-swiftshader"])
+        yield browser
+        browser.close()

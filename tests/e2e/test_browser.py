@@ -1,0 +1,142 @@
+"""A person in a browser: upload, wait, drag, read; on a desk and on a phone, in light and in dark."""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from workbench.images.files import write_png
+from workbench.metrics.distortion import psnr
+
+SCREENSHOTS = Path(__file__).parent / "screenshots"
+CLEAR = "#reconstruct-input button[aria-label='Remove Image']"
+# What the slider shows: address, alternative text, width, height and pixels of both pictures.
+READ_SLIDER = """async () => {
+    const shown = [...document.querySelectorAll('#reconstruct-slider img')].slice(0, 2);
+    return Promise.all(shown.map(async (img) => {
+        const bitmap = await createImageBitmap(await (await fetch(img.src)).blob());
+        const [width, height] = [bitmap.width, bitmap.height];
+        const pen = new OffscreenCanvas(width, height).getContext('2d');
+        pen.drawImage(bitmap, 0, 0);
+        return [img.src, img.alt, width, height, [...pen.getImageData(0, 0, width, height).data]];
+    }));
+}"""
+pytestmark = [pytest.mark.slow]
+
+
+@pytest.fixture
+def page(browser, app):
+    """A fresh page that fails the test if anything is written to the console as an error."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    complaints = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(f"{app}?__theme=light")
+    page.wait_for_selector("#reconstruct-run")
+    yield page
+    context.close()
+    assert not complaints
+
+
+def rows(page, selector):
+    """The figures shown: name → value."""
+    return page.eval_on_selector_all(
+        f"{selector} tr", "rows => Object.fromEntries(rows.map(r => [r.cells[0].innerText, r.cells[1].innerText]))"
+    )
+
+
+def test_a_picture_is_uploaded_reconstructed_and_compared(page, tmp_path):
+    yy, xx = np.mgrid[0:192, 0:256]
+    picture = np.stack([xx, yy, (xx + yy) // 2], axis=2).astype(np.uint8)
+    picture[40:90, 60:160] = (200, 40, 40)
+    write_png(picture, tmp_path / "mine.png")
+
+    page.locator(CLEAR).first.click()
+    page.locator("#reconstruct-input input[type=file]").set_input_files(tmp_path / "mine.png")
+    page.wait_for_selector("#reconstruct-figures tr", timeout=180_000)
+    shown = rows(page, "#reconstruct-figures")
+    assert shown["Tokens"] == f"{32 * 24:,}"
+    assert shown["Bits"] == f"{32 * 24 * np.log2(196560):,.0f}"
+    assert shown["Bits per pixel"] == f"{np.log2(196560) / 64:.4f}"
+
+    # The number shown is that of the pictures shown.
+    pictures = page.evaluate(READ_SLIDER)
+    arrays = [np.array(p[4], dtype=np.uint8).reshape(p[3], p[2], 4)[:, :, :3] for p in pictures]
+    assert all(p[0].endswith(".png") for p in pictures)
+    assert all(p[1] for p in pictures), "a picture without an alternative text"
+    before = next(a for a in arrays if np.array_equal(a, picture))
+    after = next(a for a in arrays if a is not before)
+    assert shown["PSNR"] == f"{psnr(before, after):.2f} dB"
+    assert psnr(before, after) > 15
+
+    # The handle moves, and the part of the picture that it uncovers with it.
+    slider = page.locator("#reconstruct-slider")
+    slider.scroll_into_view_if_needed()
+    handle = slider.locator(".outer, .handle, [role=slider]").first
+    start = handle.bounding_box()
+    page.mouse.move(start["x"] + start["width"] / 2, start["y"] + start["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(start["x"] + start["width"] / 2 - 150, start["y"] + start["height"] / 2, steps=8)
+    page.mouse.up()
+    assert handle.bounding_box()["x"] == pytest.approx(start["x"] - 150, abs=12)
+
+
+def test_the_first_click_gives_a_result(page):
+    page.click("#reconstruct-run")
+    page.wait_for_selector("#reconstruct-figures tr", timeout=180_000)
+    assert re.fullmatch(r"\d+\.\d\d dB", rows(page, "#reconstruct-figures")["PSNR"])
+    page.wait_for_function("document.querySelectorAll('#reconstruct-errors img, #reconstruct-tokens img').length == 2")
+    page.wait_for_timeout(500)
+    if os.environ.get("WORKBENCH_SCREENSHOTS"):
+        SCREENSHOTS.mkdir(exist_ok=True)
+        page.screenshot(path=SCREENSHOTS / "reconstruct.png", full_page=True)
+
+
+def test_a_file_that_is_no_picture_gives_a_message_and_the_app_goes_on(page, tmp_path):
+    (tmp_path / "trick.png").write_text("<script>alert(1)</script>")
+    page.locator(CLEAR).first.click()
+    page.locator("#reconstruct-input input[type=file]").set_input_files(tmp_path / "trick.png")
+    page.get_by_text("not a picture of an accepted kind").wait_for(timeout=60_000)
+    page.get_by_role("tab", name="Lattice").click()
+    page.locator("#golay-array td.tetrad0").first.wait_for()
+
+
+def test_five_positions_are_an_octad(page):
+    page.get_by_role("tab", name="Lattice").click()
+    page.locator("#golay-positions label").filter(has_text=re.compile(r"^\s*4\s*$")).click()
+    page.wait_for_function("document.querySelectorAll('#golay-array td.octad').length == 8")
+    assert "0 1 2 3 4 6 18 21" in page.inner_text("#golay-figures")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_is_cut_off_at_the_side(browser, app, width, theme):
+    context = browser.new_context(viewport={"width": width, "height": 844})
+    page = context.new_page()
+    page.goto(f"{app}?__theme={theme}")
+    page.wait_for_selector("#reconstruct-run")
+    assert page.evaluate("document.body.classList.contains('dark')") == (theme == "dark")
+    for tab in ("Reconstruct", "Lattice"):
+        open_tab(page, tab)
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    context.close()
+
+
+def open_tab(page, name):
+    """Click a tab; where the page is narrow it stands in the menu behind the last one that fits."""
+    page.wait_for_timeout(500)  # tabs are measured once the page is laid out
+    if not page.get_by_role("tab", name=name).count():
+        page.locator(".overflow-menu > button").first.click()
+        page.locator(".overflow-dropdown button", has_text=name).first.click()
+    else:
+        page.get_by_role("tab", name=name).first.click()
+
+
+def test_the_page_can_be_worked_by_keyboard(page):
+    page.locator("#reconstruct-model input").focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "reconstruct-run"

@@ -1,0 +1,122 @@
+"""Pictures to train on: archives are unpacked under our own names and within limits, drawn sets are made once."""
+
+import io
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from workbench.errors import InputError
+from workbench.images.files import read_image
+from workbench.images.sources import open_source
+from workbench.tasks import training_data
+from workbench.tasks.training_data import held_out_pictures, synthetic_folder, unpack
+
+
+def png(value=7):
+    file = io.BytesIO()
+    Image.new("RGB", (9, 6), (value, 2, 3)).save(file, format="PNG")
+    return file.getvalue()
+
+
+def make_zip(path, members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def make_tar(path, members, mode="w"):
+    with tarfile.open(path, mode) as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+MEMBERS = {
+    "set/cats/a.png": png(1),
+    "set/dogs/b.PNG": png(2),
+    "../../up.png": png(3),
+    "/etc/abs.png": png(4),
+    "set/we ird;$(x)/c.png": png(5),
+    "plain.png": png(6),
+    "notes.txt": b"text",
+    "set/.hidden.png": png(),
+    "__MACOSX/set/cats/._a.png": b"resource",
+}
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
+def test_pictures_come_out_under_names_of_our_own(tmp_path, kind):
+    archive = tmp_path / f"set.{kind}"
+    make_zip(archive, MEMBERS) if kind == "zip" else make_tar(archive, MEMBERS, "w:gz" if kind == "tar.gz" else "w")
+    out = tmp_path / "deep" / "out"
+    assert unpack(archive, out) == 6
+    files = sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file())
+    assert [f.split("/")[0] for f in files] == ["cats", "dogs", "etc", "pictures", "pictures", "we-ird-x"]
+    assert all(len(f.split("/")) == 2 for f in files)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["deep", archive.name]
+    assert {int(read_image(out / f)[0, 0, 0]) for f in files} == {1, 2, 3, 4, 5, 6}
+    assert open_source([out]).class_names is not None
+
+
+def test_links_of_a_tar_are_not_followed(tmp_path):
+    archive = tmp_path / "links.tar"
+    with tarfile.open(archive, "w") as file:
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE):
+            info = tarfile.TarInfo(f"set/{kind.decode()}.png")
+            info.type, info.linkname = kind, "/etc/passwd"
+            file.addfile(info)
+    with pytest.raises(InputError, match="holds no picture"):
+        unpack(archive, tmp_path / "out")
+
+
+def test_bombs_and_crowds_are_refused(tmp_path, monkeypatch):
+    bomb = make_zip(tmp_path / "bomb.zip", {"a.png": bytes(3 << 20)})
+    assert bomb.stat().st_size < 10_000
+    monkeypatch.setattr(training_data, "MOST_BYTES", 1 << 20)
+    with pytest.raises(InputError, match="MiB"):
+        unpack(bomb, tmp_path / "one")
+    monkeypatch.setattr(training_data, "MOST_PICTURES", 2)
+    with pytest.raises(InputError, match="more than 2 pictures"):
+        unpack(make_zip(tmp_path / "crowd.zip", {f"{i}.png": png() for i in range(3)}), tmp_path / "two")
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut"])
+def test_what_is_no_archive_is_named(tmp_path, content):
+    path = tmp_path / "thing.zip"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"thing\.zip"):
+        unpack(path, tmp_path / "out")
+
+
+def test_a_damaged_member_is_named(tmp_path):
+    path = make_zip(tmp_path / "set.zip", {"a.png": np.random.default_rng(0).bytes(5000)})
+    content = bytearray(path.read_bytes())
+    content[2000] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="damaged"):
+        unpack(path, tmp_path / "out")
+
+
+def test_a_drawn_set_is_made_once_and_holds_every_class(tmp_path):
+    seen = []
+    place = synthetic_folder(tmp_path, count=24, seed=3, progress=lambda share, text: seen.append(share))
+    pictures = open_source([place])
+    assert len(pictures) == 24
+    assert len(pictures.class_names) == 12
+    assert seen == sorted(seen)
+    seen.clear()
+    assert synthetic_folder(tmp_path, count=24, seed=3, progress=lambda share, text: seen.append(share)) == place
+    assert not seen
+
+
+def test_held_out_pictures_are_the_examples(tmp_path):
+    files = held_out_pictures(tmp_path / "held-out")
+    assert len(files) >= 4
+    for path in files:
+        assert read_image(path).ndim == 3

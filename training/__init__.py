@@ -1,0 +1,1 @@
+"""Runnable training scripts, thin over `workbench.tasks.fit`."""

@@ -1,0 +1,55 @@
+"""Fit a model's entropy tables: `python -m training.entropy --model NAME --data PATH... [--held-out PATH...]`.
+
+Tokenizes the pictures, counts codewords for the static model, trains the context model and writes
+`entropy.safetensors` beside the weights. On a CPU: 1,000 pictures of 300 × 300 pixels take a minute to tokenize, 4,000
+steps about four minutes. Files coded with the tables that lay there before cannot be decoded afterwards.
+"""
+
+import argparse
+import itertools
+import math
+from pathlib import Path
+
+from workbench import hub
+from workbench.cli import progress_bar
+from workbench.coding.tables import make_entropy_model, save_tables
+from workbench.images.sources import open_source
+from workbench.models.tokenizer import Tokenizer
+from workbench.tasks.fit.entropy import EntropySettings, fit_tables, tokens_of
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Read the arguments, fit, write and say what came of it."""
+    defaults = EntropySettings()
+    parser = argparse.ArgumentParser(prog="python -m training.entropy", description=__doc__)
+    parser.add_argument("--model", required=True, metavar="NAME", help="a bundled name or a model's folder")
+    parser.add_argument("--data", nargs="+", required=True, metavar="PATH", help="pictures, folders or shards")
+    parser.add_argument("--held-out", nargs="+", default=[], metavar="PATH", help="pictures to report code lengths on")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth training picture")
+    parser.add_argument("--steps", type=int, default=defaults.steps)
+    parser.add_argument("--hidden", type=int, default=defaults.hidden)
+    chosen = parser.parse_args(arguments)
+
+    folder = hub.resolve(chosen.model)
+    tokenizer = Tokenizer.from_pretrained(chosen.model)
+    pictures = itertools.islice((sample.image for sample in open_source(chosen.data)), 0, None, chosen.every)
+    grids = list(tokens_of(tokenizer, pictures))
+    print(f"{len(grids):,} pictures, {sum(grid.size for grid in grids):,} tokens")
+    with progress_bar("Fitting") as progress:
+        settings = EntropySettings(steps=chosen.steps, hidden=chosen.hidden)
+        tables = fit_tables(tokenizer, grids, settings=settings, progress=progress)
+    path = save_tables(tables, Path(folder))
+    print(f"wrote {path}: {path.stat().st_size:,} bytes")
+    if not chosen.held_out:
+        return
+    held_out = list(tokens_of(tokenizer, (sample.image for sample in open_source(chosen.held_out))))
+    tokens = sum(grid.size for grid in held_out)
+    quantizer = tokenizer.quantizer
+    for name in tables.names:
+        model = make_entropy_model(name, size=quantizer.size, code=getattr(quantizer, "code", None), tables=tables)
+        bits = sum(model.bits(grid) for grid in held_out) / tokens
+        print(f"held out, {name}: {bits:.3f} bits a token, {bits / math.log2(quantizer.size):.3f} of fixed")
+
+
+if __name__ == "__main__":
+    main()

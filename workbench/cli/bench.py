@@ -1,0 +1,71 @@
+"""`workbench bench`: measurements of speed and memory on this machine."""
+
+__all__ = ["app"]
+
+from typing import Annotated
+
+import typer
+
+from workbench.cli import Json, print_json, progress_bar
+
+app = typer.Typer(help="Measure speed and memory on this machine.")
+
+
+@app.command("head")
+def head(
+    width: Annotated[int, typer.Option(help="Features a token.")] = 256,
+    tokens: Annotated[int, typer.Option(help="Tokens a step.")] = 4096,
+    repeats: Annotated[int, typer.Option(help="Steps to time.")] = 3,
+    only: Annotated[list[str] | None, typer.Option(help="A head to measure; may be given again.")] = None,
+    json: Json = False,
+) -> None:
+    """One training step, forward and backward, of each head: seconds and growth of the peak memory."""
+    from workbench.tasks.bench.head import HEADS, measure_heads
+
+    with progress_bar("Measuring") as progress:
+        result = measure_heads(only or HEADS, width=width, tokens=tokens, repeats=repeats, progress=progress)
+    if json:
+        print_json(result)
+        return
+    typer.echo(f"width {width}, {tokens} tokens, {result['threads']} threads; compared with {result['full']}")
+    typer.echo(f"{'head':<16}  {'seconds':>8}  {'cpu s':>7}  {'faster':>7}  {'peak MiB':>8}  {'share':>6}")
+    for row in result["heads"]:
+        faster, share, peak = row.get("times_faster"), row.get("share_of_memory"), row["peak_bytes"]
+        cells = (
+            f"{row['seconds']:>8.3f}",
+            f"{row['cpu_seconds']:>7.3f}",
+            f"{'-' if faster is None else format(faster, '.1f'):>7}",
+            f"{'-' if peak is None else round(peak / 2**20):>8}",
+            f"{'-' if share is None else format(share, '.3f'):>6}",
+        )
+        typer.echo("  ".join((f"{row['name']:<16}", *cells)))
+
+
+@app.command("search")
+def search(
+    vectors: Annotated[int, typer.Option(help="Points for the structured search.")] = 200_000,
+    checked: Annotated[int, typer.Option(help="Random points to compare with the exact exhaustive search.")] = 2_000,
+    threads: Annotated[int | None, typer.Option(help="Threads for every search; torch's own number if none.")] = None,
+    code: Annotated[str, typer.Option(help="A code without settings.")] = "leech",
+    json: Json = False,
+) -> None:
+    """Nearest codeword by structure and by exhaustive search: microseconds a point, memory, disagreements."""
+    from dataclasses import asdict
+
+    from workbench.tasks.bench.search import measure_search
+
+    with progress_bar("Measuring") as progress:
+        cost = measure_search(code, vectors=vectors, checked=checked, threads=threads, progress=progress)
+    if json:
+        print_json(asdict(cost))
+        return
+    typer.echo(f"{cost.code}, {cost.vectors:,} points, {cost.threads} threads")
+    for name, micros, ratio in (
+        ("structured", cost.structured_us_per_vector, 1.0),
+        ("exhaustive, in rows", cost.naive_us_per_vector, cost.ratio_naive),
+        ("exhaustive, in tiles", cost.tiled_us_per_vector, cost.ratio_tiled),
+    ):
+        typer.echo(f"{name:<20}  {micros:>9.3f} µs a point  × {ratio:,.0f}")
+    memory = "unknown" if cost.peak_bytes_per_vector is None else f"{cost.peak_bytes_per_vector:.1f}"
+    typer.echo(f"{'memory':<20}  {memory:>9} bytes a point, result included")
+    typer.echo(f"{cost.disagreements} disagreements with the exact search at {cost.checked:,} points")

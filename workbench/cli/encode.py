@@ -1,0 +1,71 @@
+"""`workbench encode`: pictures to .leech files."""
+
+__all__ = ["app"]
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workbench.cli import Json, print_json, progress_bar
+
+app = typer.Typer(help="Compress pictures to .leech files.")
+
+
+@app.command("encode")
+def encode(
+    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures, folders, or - for stdin.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="A .leech file, - for stdout, or a folder.")],
+    model: Annotated[str | None, typer.Option(help="A bundled name or a folder; see `models`.")] = None,
+    entropy: Annotated[
+        str | None, typer.Option(metavar="fixed|static|context", help="Default: the best that the model has.")
+    ] = None,
+    quality: Annotated[int | None, typer.Option(help="A rung of the ladder of models, 1 the smallest files.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there already.")] = False,
+    json: Json = False,
+) -> None:
+    """Compress pictures: the picture to tokens, the tokens to bytes, and a check over all of it.
+
+    Any picture is taken as 8-bit sRGB; transparency is flattened over white. The same picture gives the same bytes
+    every time. A picture that cannot be read is listed at the end and does not stop the others; the status is then 1.
+    """
+    from workbench.errors import InputError
+    from workbench.images.files import read_image
+    from workbench.tasks.compress import codec_for, compress_image
+    from workbench.tasks.compress_files import compress_files, find_pictures, write_bytes
+
+    piped, to_stdout = Path("-") in inputs, out == Path("-")
+    if (piped or to_stdout) and (len(inputs) != 1 or (not piped and inputs[0].is_dir())):
+        raise InputError("- stands for one picture: name no other input beside it")
+    if to_stdout and json:
+        raise InputError("with -o - the compressed file goes to stdout: leave --json away")
+    if piped or to_stdout:
+        codec = codec_for(model, quality)
+        source = sys.stdin.buffer if piped else inputs[0]
+        result = compress_image(read_image(source, name="stdin" if piped else None), codec, entropy=entropy)
+        if to_stdout:
+            sys.stdout.buffer.write(result.data)
+            sys.stdout.buffer.flush()
+            return
+        write_bytes(result.data, out, force=force)
+        rows, errors = [{"input": "-", "output": str(out), **result.row()}], []
+    else:
+        jobs = find_pictures(inputs, out)
+        codec = codec_for(model, quality)
+        with progress_bar("Compressing") as progress:
+            batch = compress_files(jobs, codec, entropy=entropy, force=force, progress=progress)
+        rows, errors = list(batch.rows), list(batch.errors)
+    if json:
+        named = [{"input": name, "error": message} for name, message in errors]
+        print_json({"model": codec.tokenizer.name, "files": rows, "errors": named})
+    else:
+        for row in rows:
+            typer.echo(
+                f"{row['output']}  {row['bytes']:,} bytes  {row['bpp']:.4f} bpp  "
+                f"{row['share_of_fixed']:.3f} of fixed  {row['seconds']:.2f} s"
+            )
+    for name, message in errors:
+        typer.echo(f"workbench: {name}: {' '.join(message.split())}", err=True)
+    if errors:
+        raise typer.Exit(1)

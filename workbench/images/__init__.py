@@ -1,0 +1,1 @@
+"""Pictures: guarded reading, folders and shards, tiles."""

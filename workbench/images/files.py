@@ -1,0 +1,351 @@
+"""Picture files: guarded reading and whole writing.
+
+Whatever the file holds, the answer is uint8 of shape (H, W, 3), sRGB, upright, or an :class:`ImageError` of one line.
+The content decides the kind, not the name; only the kinds of `FORMATS` are tried, and the size that the header claims
+is checked before a pixel is decoded. Read as follows:
+
+- animated and multi-page files: the first frame; EXIF orientation: applied;
+- alpha, and the transparent colour of a palette: flattened over white;
+- 16 bits: scaled to 8 (65535 → 255); floats: [0, 1], clamped; grey, palette, 1 bit: repeated or looked up;
+- an embedded colour profile that is not sRGB: converted, or ignored where it is damaged; CMYK without one: by formula.
+"""
+
+__all__ = [
+    "FORMATS",
+    "MAX_PIXELS",
+    "SUFFIXES",
+    "FoundImage",
+    "list_images",
+    "picture_size",
+    "read_image",
+    "walk",
+    "write_png",
+]
+
+import io
+import os
+import secrets
+import stat
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, BinaryIO
+
+import numpy as np
+from PIL import Image, ImageCms, features
+
+from workbench.errors import ImageError, InputError
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
+SUFFIXES = frozenset(
+    {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
+)
+MAX_PIXELS = 40_000_000
+_MAX_BYTES = 1 << 29  # of a stream that cannot be rewound, and so has to be held
+
+# What Pillow's decoders let out when a file lies. Each was seen on damaged files; anything else is our own mistake.
+_DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    # Only where a program turns warnings into errors:
+    Image.DecompressionBombWarning,
+    UserWarning,
+)
+
+# EXIF orientation → how to turn the decoded array upright.
+_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: a[::-1].swapaxes(0, 1),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: a[:, ::-1].swapaxes(0, 1),
+}
+_ORIENTATION = 0x0112
+
+Readable = str | Path | bytes | BinaryIO | IO[bytes]
+
+
+@dataclass(frozen=True)
+class FoundImage:
+    """A picture named on a command line, directly or through a folder.
+
+    Attributes:
+        path: Where it is.
+        relative: Its place below the folder that was named; the bare name for a file that was named itself.
+    """
+
+    path: Path
+    relative: Path
+
+
+def read_image(source: Readable, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> np.ndarray:
+    """Read one picture.
+
+    Args:
+        source: A path, the bytes of a file, or a binary file object.
+        max_pixels: Largest width · height that is decoded.
+        name: What to call the source in errors; None for its path, or "picture".
+
+    Returns:
+        uint8, shape (H, W, 3), writable and contiguous.
+
+    Raises:
+        ImageError: if there is no such file, it is of another kind, too large, empty, cut short or damaged.
+    """
+    with _opened(source, name, max_pixels) as (image, called):
+        try:
+            image.load()
+            picture = _to_srgb(image)
+            orientation = _orientation(image)
+        except _DECODER_ERRORS as error:
+            raise ImageError(f"{called}: the file is cut short or damaged ({_brief(error)})") from error
+        return np.array(_UPRIGHT.get(orientation, lambda a: a)(picture), order="C")
+
+
+def picture_size(source: Readable, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> tuple[int, int]:
+    """Height and width that the header claims, before EXIF rotation, without decoding.
+
+    Raises:
+        ImageError: as :func:`read_image`, as far as the header tells.
+    """
+    with _opened(source, name, max_pixels) as (image, _):
+        return image.height, image.width
+
+
+def write_png(image: np.ndarray, path: str | Path, *, force: bool = False) -> None:
+    """Write a picture as PNG: whole or not at all. Missing folders are made.
+
+    Args:
+        image: uint8, shape (H, W, 3) or (H, W).
+        path: Where to.
+        force: Whether a file that is there may be replaced.
+
+    Raises:
+        InputError: if the array is no picture.
+        ImageError: if the file exists and `force` is off, or it cannot be written.
+    """
+    if image.dtype != np.uint8 or not image.size or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
+        raise InputError(f"expected uint8 of shape (H, W, 3) or (H, W), got {image.dtype} of shape {image.shape}")
+    path = Path(path)
+    # Not by `tempfile`, whose files nobody else may read: this one takes the mode that any new file gets.
+    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        if not force and path.exists():
+            raise _exists(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                Image.fromarray(np.ascontiguousarray(image)).save(file, format="PNG")
+                file.flush()
+                os.fsync(file.fileno())
+            _publish(temporary, path, force=force)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise ImageError(f"cannot write {_printable(str(path))}: {_brief(error)}") from error
+
+
+def list_images(inputs: Iterable[str | Path]) -> list[FoundImage]:
+    """List the pictures that a person named: files as they are, folders with everything below them, in sorted order.
+
+    A file that was named itself is listed whatever its suffix, so that a wrong one is reported when it is read.
+    Inside a folder the suffix decides; hidden files and folders are passed over, links to folders are not followed.
+
+    Raises:
+        ImageError: if a path does not exist, or a folder holds no picture.
+    """
+    found = []
+    for given in inputs:
+        path = Path(given)
+        if path.is_dir():
+            below = list(walk(path))
+            if not below:
+                raise ImageError(f"folder {path} holds no picture (looked for {', '.join(sorted(SUFFIXES))})")
+            found += [FoundImage(p, p.relative_to(path)) for p in below]
+        elif path.exists():
+            found.append(FoundImage(path, Path(path.name)))
+        else:
+            raise ImageError(f"{path}: no such file or folder")
+    return found
+
+
+def walk(folder: Path, *, suffixes: frozenset[str] = SUFFIXES) -> Iterator[Path]:
+    """Yield the files below a folder that have one of these suffixes, depth first, each level sorted by name.
+
+    Hidden files and folders are passed over, and links to folders are not followed.
+
+    Raises:
+        ImageError: if a folder cannot be listed.
+    """
+    try:
+        entries = sorted(folder.iterdir(), key=lambda p: p.name)
+    except OSError as error:
+        raise ImageError(f"{_printable(str(folder))}: cannot be listed ({_brief(error)})") from error
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            if not entry.is_symlink():
+                yield from walk(entry, suffixes=suffixes)
+        elif entry.suffix.lower() in suffixes and entry.is_file():
+            yield entry
+
+
+@contextmanager
+def _opened(source: Readable, name: str | None, max_pixels: int) -> Iterator[tuple[Image.Image, str]]:
+    """Open a picture with its header read and its claims checked; yield it and what to call it."""
+    kinds = tuple(kind for kind in FORMATS if kind != "AVIF" or features.check("avif"))
+    with _stream(source, name) as (file, called):
+        try:
+            image = Image.open(file, formats=kinds)
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise ImageError(f"{called}: larger than {max_pixels:,} pixels; make it smaller first") from error
+        except Image.UnidentifiedImageError as error:
+            raise ImageError(f"{called}: not a picture of an accepted kind ({', '.join(kinds)})") from error
+        except _DECODER_ERRORS as error:
+            raise ImageError(f"{called}: the file is cut short or damaged ({_brief(error)})") from error
+        with image:
+            width, height = image.size
+            if width < 1 or height < 1:
+                raise ImageError(f"{called}: the picture is empty ({width}×{height} pixels)")
+            if width * height > max_pixels:
+                raise ImageError(
+                    f"{called}: {width}×{height} = {width * height:,} pixels, "
+                    f"more than the {max_pixels:,} allowed; make it smaller first"
+                )
+            yield image, called
+
+
+@contextmanager
+def _stream(source: Readable, name: str | None) -> Iterator[tuple[IO[bytes], str]]:
+    """Open whatever was given as a seekable binary file."""
+    if isinstance(source, str | Path):
+        called = name or _printable(str(source))
+        try:
+            mode = Path(source).stat().st_mode
+            if not stat.S_ISREG(mode):
+                kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
+                raise ImageError(f"{called}: {kind}, not a picture file")
+            file = Path(source).open("rb")
+        except (OSError, ValueError) as error:
+            raise ImageError(f"{called}: cannot be opened ({_brief(error)})") from error
+        with file:
+            yield file, called
+    elif isinstance(source, bytes | bytearray | memoryview):
+        yield io.BytesIO(source), name or "picture"
+    else:
+        called = name or "picture"
+        if source.seekable():
+            yield source, called
+            return
+        content = source.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:
+            raise ImageError(f"{called}: more than {_MAX_BYTES >> 20} MiB on a stream; give a file instead")
+        yield io.BytesIO(content), called
+
+
+def _to_srgb(image: Image.Image) -> np.ndarray:
+    """Turn a decoded picture of any mode into uint8 of shape (H, W, 3)."""
+    mode = image.mode
+    if mode.startswith("I"):  # 16-bit grey; Pillow scales 16-bit PPM to the same range
+        levels = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        grey = ((levels + 128) // 257).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if mode == "F":
+        values = np.asarray(image)
+        if not np.isfinite(values).all():
+            raise ValueError("it holds values that are not finite")
+        grey = np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if mode == "LAB":
+        image = _through(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
+    elif profile := _profile(image):
+        image = _through(image, profile)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.asarray(image.convert("RGB"))
+
+
+def _profile(image: Image.Image) -> ImageCms.ImageCmsProfile | None:
+    """The embedded colour profile, where there is a sound one that asks for a conversion."""
+    content = image.info.get("icc_profile")
+    space = {"RGB": "RGB ", "RGBA": "RGB ", "CMYK": "CMYK"}.get(image.mode)
+    if not content or space is None:
+        return None
+    try:
+        profile = ImageCms.getOpenProfile(io.BytesIO(content))
+        described = ImageCms.getProfileDescription(profile)
+    except (ImageCms.PyCMSError, *_DECODER_ERRORS):
+        return None
+    kind = getattr(profile.profile, "xcolor_space", None)
+    return None if kind != space or "srgb" in described.lower() else profile
+
+
+def _through(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
+    """Convert from a profile to sRGB; a picture whose profile cannot be used stays as it is."""
+    mode = "RGBA" if image.mode == "RGBA" else "RGB"
+    try:
+        converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode=mode)
+    except ImageCms.PyCMSError:
+        return image
+    return image if converted is None else converted
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 where there is none or it cannot be read."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except _DECODER_ERRORS:
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def _publish(temporary: Path, path: Path, *, force: bool) -> None:
+    """Give a finished file its name, and make the name last."""
+    if force:
+        temporary.replace(path)
+    else:
+        try:
+            path.hardlink_to(temporary)  # fails where a file appeared meanwhile, which replace would not
+        except FileExistsError as error:
+            raise _exists(path) from error
+        except OSError:  # a file system without links
+            temporary.replace(path)
+    if os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _exists(path: Path) -> ImageError:
+    return ImageError(f"{_printable(str(path))} exists: add --force to replace it, or write somewhere else")
+
+
+def _printable(text: str) -> str:
+    """A file name that stays on its line, whatever characters it holds."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _brief(error: BaseException) -> str:
+    """The reason in one short line."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return _printable(" ".join((text or type(error).__name__).split()))[:160]

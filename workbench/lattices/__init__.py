@@ -1,0 +1,1 @@
+"""Mathematics only: codes, their search, their geometry, exact sums over them."""

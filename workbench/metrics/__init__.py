@@ -1,0 +1,1 @@
+"""Distortion, perceptual and distribution distances, codebook use, rate."""

@@ -1,0 +1,1 @@
+"""Networks: tokenizer, generator, heads, discriminator, and their weights."""

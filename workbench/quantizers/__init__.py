@@ -1,0 +1,1 @@
+"""From a real vector to an index and back, with a gradient."""

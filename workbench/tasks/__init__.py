@@ -1,0 +1,1 @@
+"""The verbs: reconstruct, generate, compress, evaluate, explore, fit, bench."""

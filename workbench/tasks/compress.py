@@ -1,0 +1,407 @@
+"""Compress: picture → tokens → bytes of a file, and back. The one place where tokenizer and coder meet.
+
+    picture ─ tokenizer ─▶ indices ─ entropy model ─▶ payload ─ container ─▶ file
+
+The file decodes to the same *indices* on every machine; the pixels that the decoder network makes of them may differ in
+the last bit between machines. A file names its model by name and by hashes of weights, codebook and tables, and is
+refused where one of them is another: a wrong picture is never shown. `bpp` counts all bits of the file.
+
+A *quality* is a rung of the ladder below: a model whose tokens carry more bits a pixel.
+"""
+
+__all__ = [
+    "LADDER",
+    "SUFFIX",
+    "Codec",
+    "Compressed",
+    "Decompressed",
+    "codec_for",
+    "compress_image",
+    "decompress_image",
+    "describe",
+    "load_codec",
+    "qualities",
+    "read_leech",
+    "verify",
+]
+
+import hashlib
+import io
+import re
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import BinaryIO
+
+import numpy as np
+import torch
+
+from workbench import hub
+from workbench.coding.container import MAX_SIDE, Container, pack, read_container
+from workbench.coding.entropy import EntropyModel
+from workbench.coding.tables import Tables, load_tables, make_entropy_model
+from workbench.errors import ContainerError, InputError, ModelError, UnknownModelError
+from workbench.images.files import MAX_PIXELS
+from workbench.lattices.code import Code
+from workbench.models.tokenizer import Tokenizer
+from workbench.quantizers.quantizer import Quantizer
+from workbench.tasks.catalogue import default_tokenizer, load_tokenizer, tokenizers
+
+SUFFIX = ".leech"
+
+# Quality → model. A model that is not at hand is a rung that is not offered.
+LADDER: Mapping[int, str] = MappingProxyType({1: "rate-1", 2: "photo-leech", 3: "rate-3", 4: "rate-4"})
+
+Source = str | Path | bytes | BinaryIO
+
+_BEST_FIRST = ("context", "static", "fixed")
+_HEX = re.compile(r"[0-9a-f]{64}")
+
+
+class Codec:
+    """A tokenizer with the entropy models that its tables allow.
+
+    Args:
+        tokenizer: The model; it must come from a file, whose hash goes into every compressed file.
+        tables: Its tables; None where it has none, and only `fixed` is left.
+
+    Attributes:
+        depth: Stages of the quantizer, 1 unless it is a residual one.
+        size: Number of codewords of each stage, K.
+
+    Raises:
+        ModelError: if the weights were never saved, or the tables belong to another model.
+        InputError: if the stages of the quantizer have codebooks of different sizes.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, tables: Tables | None = None) -> None:
+        if tokenizer.weights_hash is None:
+            raise ModelError(f"model {tokenizer.name!r} was never saved: save it and load it from its folder")
+        if tables and (tables.weights, tables.codebook) != (tokenizer.weights_hash, tokenizer.fingerprint):
+            raise ModelError(
+                f"the entropy tables beside model {tokenizer.name!r} were made for weights {tables.weights[:12]}… and "
+                f"codebook {tables.codebook[:12]}…, the model has {tokenizer.weights_hash[:12]}… and "
+                f"{tokenizer.fingerprint[:12]}…: make them anew with training/entropy.py"
+            )
+        stages = _stages(tokenizer.quantizer)
+        if len({stage.size for stage in stages}) != 1:
+            raise InputError(f"stages of one size are expected, got {[stage.size for stage in stages]}")
+        self.tokenizer = tokenizer
+        self.tables = tables
+        self.depth = len(stages)
+        self.size = stages[0].size
+        self._code = getattr(stages[0], "code", None)
+        self._models: dict[str, EntropyModel] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def entropies(self) -> tuple[str, ...]:
+        """Names of the entropy models that it has, the best first."""
+        names = self.tables.names if self.tables else ("fixed",)
+        return tuple(name for name in _BEST_FIRST if name in names)
+
+    def entropy_model(self, name: str) -> EntropyModel:
+        """The entropy model of a name, made once.
+
+        Raises:
+            InputError: if there is none of that name.
+            ModelError: if this model has no tables for it.
+        """
+        with self._lock:
+            if name not in self._models:
+                code = self._code if isinstance(self._code, Code) else None
+                self._models[name] = make_entropy_model(name, size=self.size, code=code, tables=self.tables)
+            return self._models[name]
+
+    @property
+    def model_hash(self) -> bytes:
+        """First 8 bytes of the SHA-256 of the weights."""
+        return _prefix(str(self.tokenizer.weights_hash))
+
+    @property
+    def codebook_hash(self) -> bytes:
+        """First 8 bytes of the SHA-256 of the codebook."""
+        return _prefix(self.tokenizer.fingerprint)
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A picture as a file.
+
+    Attributes:
+        data: The bytes of the file.
+        container: What stands in it.
+        indices: The tokens, int64, shape (depth, h, w).
+        fixed_bits: Bits of the tokens where every codeword costs the same, without a header.
+        model_bits: Code length by the entropy model, in bits; the payload is this long up to 8 bits.
+        seconds: Wall time of tokenizer and coder together.
+    """
+
+    data: bytes = field(repr=False)
+    container: Container
+    indices: np.ndarray = field(repr=False)
+    fixed_bits: float
+    model_bits: float
+    seconds: float
+
+    def row(self) -> dict[str, object]:
+        """The figures as one flat row, in the order in which they are shown."""
+        bits = 8 * len(self.data)
+        return {
+            **describe(self.container),
+            "bytes": len(self.data),
+            "bpp": bits / (self.container.width * self.container.height),
+            "bits_per_token": bits / self.container.tokens,
+            "share_of_fixed": bits / self.fixed_bits,
+            "seconds": self.seconds,
+        }
+
+
+@dataclass(frozen=True)
+class Decompressed:
+    """A picture out of a file.
+
+    Attributes:
+        image: uint8, shape (H, W, 3).
+        container: What stood in the file.
+        indices: The tokens, int64, shape (depth, h, w).
+        seconds: Wall time of coder and tokenizer together.
+    """
+
+    image: np.ndarray = field(repr=False)
+    container: Container
+    indices: np.ndarray = field(repr=False)
+    seconds: float
+
+
+def load_codec(name: str | None = None) -> Codec:
+    """Return the codec of a model: its tokenizer, loaded once, and the tables that lie beside its weights.
+
+    Args:
+        name: A bundled name, a directory, or `owner/name`; None for the default model.
+
+    Raises:
+        ModelError: if there is no such model, or its tables are damaged or belong to another one.
+    """
+    name = name or default_tokenizer()
+    return Codec(load_tokenizer(name), load_tables(hub.resolve(name)))
+
+
+def qualities() -> dict[int, str]:
+    """The rungs of the ladder whose models are at hand: quality → model."""
+    at_hand = {entry.name for entry in tokenizers()}
+    return {quality: model for quality, model in LADDER.items() if model in at_hand}
+
+
+def codec_for(model: str | None = None, quality: int | None = None) -> Codec:
+    """Return the codec for a model or for a quality; with neither, for the default model.
+
+    Raises:
+        InputError: if both are given, or there is no such quality.
+        ModelError: as :func:`load_codec`.
+    """
+    if quality is None:
+        return load_codec(model)
+    if model is not None:
+        raise InputError(f"--quality {quality} stands for a model; give it or --model {model}, not both")
+    rungs = qualities()
+    if quality not in rungs:
+        known = ", ".join(f"{rung} ({name})" for rung, name in rungs.items()) or "none"
+        raise InputError(f"there is no quality {quality} at hand; known: {known}")
+    return load_codec(rungs[quality])
+
+
+def compress_image(image: np.ndarray, codec: Codec, *, entropy: str | None = None) -> Compressed:
+    """Compress one picture. The same picture, model and machine give the same bytes.
+
+    Args:
+        image: uint8, shape (H, W, 3), sides from 1 to 65,535.
+        codec: The model with its entropy models.
+        entropy: `fixed`, `static` or `context`; None for the best that the model has.
+
+    Raises:
+        InputError: if the picture or the entropy model is not accepted.
+        ModelError: if the model has no tables for that entropy model.
+    """
+    start = time.perf_counter()
+    model = codec.entropy_model(entropy or codec.entropies[0])
+    tokenizer = codec.tokenizer
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise InputError(f"expected a uint8 picture of shape (H, W, 3), got {image.dtype} of shape {image.shape}")
+    if max(image.shape) > MAX_SIDE:
+        raise InputError(
+            f"a picture of {image.shape[1]}×{image.shape[0]} pixels does not go into a {SUFFIX} file, whose sides are "
+            f"at most {MAX_SIDE}: cut it"
+        )
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
+    indices = _depth_first(tokenizer.tokenize(pixels)[0].cpu().numpy())
+    payload = model.encode(indices)
+    container = Container(
+        entropy=model.name,
+        model=tokenizer.name,
+        model_hash=codec.model_hash,
+        codebook_hash=codec.codebook_hash,
+        tables_digest=model.digest,
+        width=image.shape[1],
+        height=image.shape[0],
+        depth=indices.shape[0],
+        rows=indices.shape[1],
+        columns=indices.shape[2],
+        payload=payload,
+    )
+    data = pack(container)
+    seconds = time.perf_counter() - start
+    fixed_bits = codec.entropy_model("fixed").bits(indices)
+    return Compressed(data, container, indices, fixed_bits, model.bits(indices), seconds)
+
+
+def read_leech(source: Source, *, max_pixels: int = MAX_PIXELS) -> Container:
+    """Read a file and check that it is whole; no model is needed.
+
+    Args:
+        source: A path, the bytes of a file, or a binary file object, which is read to its end.
+        max_pixels: The largest picture that is accepted.
+
+    Raises:
+        ContainerError: if it is a folder or a pipe, cannot be read, or is not a whole file of this format.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        return read_container(io.BytesIO(source), max_pixels=max_pixels)
+    if not isinstance(source, str | Path):
+        return read_container(source, max_pixels=max_pixels)
+    path = Path(source)
+    try:
+        if not path.is_file():
+            kind = "a folder" if path.is_dir() else "a pipe or a device" if path.exists() else "not there"
+            raise ContainerError(f"{path} is {kind}, expected a {SUFFIX} file")
+        with path.open("rb") as file:
+            return read_container(file, max_pixels=max_pixels)
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise ContainerError(f"{path} cannot be read: {error}") from error
+
+
+def decompress_image(
+    source: Source, *, model: str | None = None, codec: Codec | None = None, max_pixels: int = MAX_PIXELS
+) -> Decompressed:
+    """Turn a file back into the picture.
+
+    Args:
+        source: See :func:`read_leech`.
+        model: Where to find the model, if not under the name in the file; it must be the same model.
+        codec: The model itself, where it is loaded already.
+        max_pixels: The largest picture that is accepted.
+
+    Raises:
+        ContainerError: if the file is damaged, or was made with another model, codebook or tables.
+        ModelError: if the model is not at hand.
+    """
+    start = time.perf_counter()
+    container = read_leech(source, max_pixels=max_pixels)
+    codec = _matching(container, codec or _codec_of(container, model))
+    indices = _decode(container, codec)
+    stacked = torch.from_numpy(indices)
+    grids = stacked[0] if codec.depth == 1 else stacked.permute(1, 2, 0)
+    pixels = codec.tokenizer.detokenize(grids[None], size=(container.height, container.width))[0]
+    image = (pixels * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
+    return Decompressed(image, container, indices, time.perf_counter() - start)
+
+
+def verify(source: Source, *, model: str | None = None, max_pixels: int = MAX_PIXELS) -> Container:
+    """Check all of a file but the pixels, and return what stands in it.
+
+    The model at hand is the one it was made with, and the payload is to the last byte what its coder writes for the
+    indices in it.
+
+    Raises:
+        ContainerError, ModelError: as :func:`decompress_image`.
+    """
+    container = read_leech(source, max_pixels=max_pixels)
+    _decode(container, _matching(container, _codec_of(container, model)))
+    return container
+
+
+def describe(container: Container) -> dict[str, object]:
+    """What a file says about itself, as a flat row; hashes in hex."""
+    return {
+        "model": container.model,
+        "entropy": container.entropy,
+        "width": container.width,
+        "height": container.height,
+        "depth": container.depth,
+        "rows": container.rows,
+        "columns": container.columns,
+        "tokens": container.tokens,
+        "payload_bytes": len(container.payload),
+        "model_hash": container.model_hash.hex(),
+        "codebook_hash": container.codebook_hash.hex(),
+        "tables_digest": container.tables_digest.hex(),
+    }
+
+
+def _codec_of(container: Container, model: str | None) -> Codec:
+    """The codec that a file names.
+
+    The name in a file is a claim of a stranger's: it may name a model at hand, and never a path or a download.
+    """
+    if model is None and not any(entry.name == container.model for entry in tokenizers()):
+        raise UnknownModelError(
+            f"the file was made with model {container.model!r}, which is not at hand: say where it is with --model"
+        )
+    return load_codec(model or container.model)
+
+
+def _matching(container: Container, codec: Codec) -> Codec:
+    """The codec, once its weights and codebook are known to be those that a file was made with."""
+    for label, there, here in (
+        ("weights", container.model_hash, codec.model_hash),
+        ("codebook", container.codebook_hash, codec.codebook_hash),
+    ):
+        if there != here:
+            raise ContainerError(
+                f"the file was made with other {label} than those of model {codec.tokenizer.name!r}: it says "
+                f"{there.hex()}, the model has {here.hex()}; use the version of {container.model!r} that made it"
+            )
+    return codec
+
+
+def _decode(container: Container, codec: Codec) -> np.ndarray:
+    """The indices in a file, int64, shape (depth, h, w), once everything that decides them is known to match."""
+    if container.entropy not in codec.entropies:
+        raise ContainerError(
+            f"the file was coded with the {container.entropy!r} entropy model, for which model "
+            f"{codec.tokenizer.name!r} has no tables here"
+        )
+    grid = codec.tokenizer.grid(container.height, container.width)
+    if container.shape != (codec.depth, *grid):
+        raise ContainerError(
+            f"the file claims {container.depth}×{container.rows}×{container.columns} tokens, but model "
+            f"{codec.tokenizer.name!r} makes {codec.depth}×{grid[0]}×{grid[1]} of a picture of "
+            f"{container.width}×{container.height} pixels: it was made by other software"
+        )
+    model = codec.entropy_model(container.entropy)
+    if model.digest != container.tables_digest:
+        raise ContainerError(
+            f"the file was coded with other {container.entropy!r} tables than those of model "
+            f"{codec.tokenizer.name!r}: it says {container.tables_digest.hex()}, the tables are {model.digest.hex()}"
+        )
+    return model.decode(container.payload, container.shape)
+
+
+def _stages(quantizer: Quantizer) -> list[Quantizer]:
+    """The stages of a residual quantizer; any other one is its own only stage."""
+    depths = getattr(quantizer, "depths", None)
+    return list(depths) if depths is not None else [quantizer]
+
+
+def _depth_first(indices: np.ndarray) -> np.ndarray:
+    """Indices (h, w), or (h, w, depth) of a residual quantizer, as (depth, h, w)."""
+    return indices[None] if indices.ndim == 2 else np.ascontiguousarray(indices.transpose(2, 0, 1))
+
+
+def _prefix(fingerprint: str) -> bytes:
+    """First 8 bytes of a SHA-256 in hex; of that of the text where a composed codebook has a longer name."""
+    digest = fingerprint if _HEX.fullmatch(fingerprint) else hashlib.sha256(fingerprint.encode()).hexdigest()
+    return bytes.fromhex(digest[:16])

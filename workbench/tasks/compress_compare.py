@@ -1,0 +1,112 @@
+"""One picture as a .leech file and, at the same size, as the files that people use; and their curves through it.
+
+`at equal size` means: for every other codec the largest file that is no larger than ours. Where it has none so small,
+its smallest is shown, and says so.
+"""
+
+__all__ = ["CURVE_SETTINGS", "AtSize", "PictureCurve", "compare_at_size", "picture_curves"]
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from workbench.metrics.distortion import psnr
+from workbench.tasks.compress import Codec, Compressed, compress_image, decompress_image
+from workbench.tasks.evaluate.baselines import Baseline, baselines, encode_to_size
+
+Progress = Callable[[float, str], None]
+
+CURVE_SETTINGS = 4  # points of a curve through one picture: enough to see it, quick enough to wait for
+
+
+@dataclass(frozen=True)
+class AtSize:
+    """What one codec makes of a picture.
+
+    Attributes:
+        name: The codec.
+        bytes: Size of the file.
+        bits_per_pixel: All of its bits over pixels.
+        psnr: In dB; infinite where nothing is lost.
+        fits: Whether the file is no larger than ours.
+        image: The picture that comes back, uint8, shape (H, W, 3).
+    """
+
+    name: str
+    bytes: int
+    bits_per_pixel: float
+    psnr: float
+    fits: bool
+    image: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True)
+class PictureCurve:
+    """A codec's rate and quality on one picture.
+
+    Attributes:
+        name: The codec.
+        bits_per_pixel: Growing.
+        psnr: In dB, one for each rate.
+    """
+
+    name: str
+    bits_per_pixel: Sequence[float]
+    psnr: Sequence[float]
+
+
+def compare_at_size(
+    image: np.ndarray,
+    codec: Codec,
+    *,
+    entropy: str | None = None,
+    others: Sequence[Baseline] | None = None,
+    progress: Progress = lambda fraction, message: None,  # noqa: ARG005 - nobody is watching
+) -> tuple[Compressed, list[AtSize]]:
+    """Compress a picture, and compress it with other codecs to the same size.
+
+    Args:
+        image: uint8, shape (H, W, 3).
+        codec: Ours.
+        entropy: Its entropy model; None for the best.
+        others: What to compare with; None for all that there are.
+        progress: Told the fraction done and the codec at hand.
+
+    Returns:
+        Our file, and what every codec makes of the picture, ours first.
+
+    Raises:
+        InputError: if the picture or the entropy model is not accepted.
+    """
+    others = baselines() if others is None else others
+    progress(0.0, "Λ24-SQ")
+    ours = compress_image(image, codec, entropy=entropy)
+    back = decompress_image(ours.data, codec=codec).image
+    shown = [_at_size("Λ24-SQ", image, ours.data, back, fits=True)]
+    for number, other in enumerate(others):
+        progress((number + 1) / (len(others) + 1), other.name)
+        data, fits = encode_to_size(other, image, len(ours.data))
+        shown.append(_at_size(other.name, image, data, other.decode(data), fits=fits))
+    progress(1.0, "done")
+    return ours, shown
+
+
+def picture_curves(image: np.ndarray, *, others: Sequence[Baseline] | None = None) -> list[PictureCurve]:
+    """Curves of the other codecs on one picture, through their first few settings.
+
+    Args:
+        image: uint8, shape (H, W, 3).
+        others: Which codecs; None for all that there are.
+    """
+    curves = []
+    for other in baselines() if others is None else others:
+        files = [other.encode(image, setting) for setting in other.sweep[:CURVE_SETTINGS]]
+        rates = [8 * len(data) / (image.shape[0] * image.shape[1]) for data in files]
+        curves.append(PictureCurve(other.name, rates, [psnr(image, other.decode(data)) for data in files]))
+    return curves
+
+
+def _at_size(name: str, image: np.ndarray, data: bytes, back: np.ndarray, *, fits: bool) -> AtSize:
+    pixels = image.shape[0] * image.shape[1]
+    return AtSize(name, len(data), 8 * len(data) / pixels, psnr(image, back), fits, back)

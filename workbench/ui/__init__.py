@@ -1,0 +1,1 @@
+"""The Gradio app, one module a tab; holds no tensor code."""

@@ -1,0 +1,110 @@
+"""What a tab is given: the models there are, examples to start from, and the rules of the queue."""
+
+__all__ = ["Context", "shown_errors"]
+
+import functools
+import html
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import ParamSpec, TypeVar
+
+import gradio as gr
+
+from workbench.errors import InputError, WorkbenchError
+from workbench.tasks import catalogue
+from workbench.ui.pictures import example_pictures
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Context:
+    """Handed to the `build` of every tab.
+
+    Attributes:
+        allow_paths: Folders on this machine that a person of the app may name; empty unless the app was started so.
+        model_work: Settings of every event that runs a network: all of them share one place in the queue.
+        model_choices: The choices of tokenizers on the page, in the order in which they were laid out.
+    """
+
+    allow_paths: tuple[Path, ...] = ()
+    model_work: Mapping[str, object] = field(
+        default_factory=lambda: MappingProxyType({"concurrency_id": "model", "concurrency_limit": 1})
+    )
+
+    model_choices: list[gr.Dropdown] = field(default_factory=list)
+
+    def folder(self, text: str) -> Path:
+        """The folder that a person named, if it lies in one that the app was started with.
+
+        Raises:
+            InputError: if it does not, or does not exist.
+        """
+        path = Path(text.strip()).expanduser().resolve()
+        if not any(path.is_relative_to(allowed.resolve()) for allowed in self.allow_paths):
+            allowed = ", ".join(map(str, self.allow_paths)) or "none"
+            raise InputError(
+                f"{text.strip()!r} may not be read; start the app with --allow-path FOLDER (now: {allowed})"
+            )
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder")
+        return path
+
+    def models(self) -> list[str]:
+        """Names of the tokenizers at hand, the default first."""
+        return [entry.name for entry in catalogue.tokenizers()]
+
+    def model_choice(self, label: str = "Tokenizer", *, info: str | None = None, elem_id: str) -> gr.Dropdown:
+        """A choice of tokenizers, which the page refreshes when models appear."""
+        choice = gr.Dropdown(self.models(), value=self.default_model(), label=label, info=info, elem_id=elem_id)
+        self.model_choices.append(choice)
+        return choice
+
+    def refreshed_models(self) -> list[gr.Dropdown] | gr.Dropdown:
+        """The choices of tokenizers as they should be now, one for each of `model_choices`."""
+        names = self.models()
+        fresh = [gr.Dropdown(choices=names) for _ in self.model_choices]
+        return fresh if len(fresh) != 1 else fresh[0]
+
+    def default_model(self) -> str | None:
+        """The tokenizer that is chosen when the page opens."""
+        names = self.models()
+        return names[0] if names else None
+
+    def examples(self) -> list[Path]:
+        """Pictures to start from."""
+        return example_pictures()
+
+
+def shown_errors(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn our own errors into messages of the app; the text is shown as text, never as markup.
+
+    A generator function stays one, so that Gradio streams its answers and can close it.
+    """
+    if inspect.isgeneratorfunction(function):
+
+        @functools.wraps(function)
+        def streamed(*args: P.args, **kwargs: P.kwargs) -> Iterator[object]:
+            try:
+                yield from function(*args, **kwargs)
+            except WorkbenchError as error:
+                raise _message(error) from error
+
+        return streamed
+
+    @functools.wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except WorkbenchError as error:
+            raise _message(error) from error
+
+    return guarded
+
+
+def _message(error: WorkbenchError) -> gr.Error:
+    return gr.Error(html.escape(str(error)), print_exception=False)

@@ -1,0 +1,73 @@
+"""Pictures in and out of the app: nothing is decoded before our own guard, and nothing is served lossy.
+
+A stock Gradio image opens whatever Pillow can open, decodes `data:` addresses and fetches `http:` ones. The input here
+does none of it: it hands the path of the uploaded file to the task, which reads it through `workbench.images.files`.
+"""
+
+__all__ = ["example_pictures", "picture_input", "picture_output"]
+
+import functools
+import tempfile
+from pathlib import Path
+
+import gradio as gr
+from gradio.data_classes import ImageData
+from gradio_client.utils import is_http_url_like
+
+from workbench.images.examples import list_examples
+
+from workbench.images.examples import list_examples
+
+
+def picture_input(label: str, *, value: Path | None = None, height: int = 320, elem_id: str) -> gr.Image:
+    """An input for a picture, by upload, paste or webcam; a function gets the path of the file, unopened."""
+    picture = gr.Image(
+        value=str(value) if value else None,
+        label=label,
+        type="filepath",
+        image_mode=None,
+        format="png",
+        sources=["upload", "clipboard", "webcam"],
+        height=height,
+        interactive=True,
+        elem_id=elem_id,
+    )
+    keep = picture.async_move_resource_to_block_cache
+
+    async def keep_uploads(place: str | Path | None) -> str | None:
+        if place is not None and is_http_url_like(str(place)):
+            raise gr.Error("Send the picture itself: the workbench fetches nothing from the network.")
+        return await keep(place)
+
+    # On the object and not in a subclass: Gradio writes a .pyi file beside the module of every subclass it meets.
+    picture.preprocess = _path_of
+    picture.async_move_resource_to_block_cache = keep_uploads
+    return picture
+
+
+def _path_of(payload: ImageData | None) -> str | None:
+    """The path of an uploaded file, unopened."""
+    if payload is None:
+        return None
+    if payload.path is None or (payload.url or "").startswith("data:"):
+        raise gr.Error("Send the picture as a file: a data address is not read.")
+    return payload.path
+
+
+def picture_output(label: str, *, height: int | None = None, elem_id: str) -> gr.Image:
+    """An output for a picture: served as PNG, pixel for pixel."""
+    return gr.Image(
+        label=label,
+        type="numpy",
+        format="png",
+        interactive=False,
+        height=height,
+        buttons=["download", "fullscreen"],
+        elem_id=elem_id,
+    )
+
+
+def example_pictures() -> list[Path]:
+    """Files of the pictures to start from: photographs of installed libraries, and renderings."""
+    folder = Path(gr.utils.get_upload_folder()) / "examples"
+    return [example.file(folder) for example in list_examples()]
