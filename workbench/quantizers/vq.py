@@ -1,7 +1,8 @@
 """Learned vector quantization: a codebook that follows the data by running means.
 
 Each codeword is the mean of the points that chose it: `v_k ← m_k / n_k`, where `n_k` and `m_k` are running counts and
-sums with decay `λ`, counts smoothed so that a word of few points does not explode. The book begins with points of the
+sums with decay `λ`, counts smoothed so that a word of few points does not explode. Only `v_k` and `n_k` are kept: they
+give `m_k`. The book begins with points of the
 first batch, with or without rounds of k-means. A word whose count falls below a share of the even one is dead, and is
 put on a random point of the batch. The book is a buffer that is saved with the weights and has no gradient.
 Randomness hangs on a seed and on the number of updates alone, so that a resumed run goes on exactly.
@@ -39,7 +40,6 @@ class VectorQuantizer(Quantizer):
 
     codebook: Tensor
     counts: Tensor
-    sums: Tensor
     updates: Tensor
 
     def __init__(
@@ -64,7 +64,6 @@ class VectorQuantizer(Quantizer):
         self.decay, self.rounds, self.revive_below, self.seed = decay, rounds, revive_below, seed
         self.register_buffer("codebook", torch.zeros(size, dimension))
         self.register_buffer("counts", torch.zeros(size))
-        self.register_buffer("sums", torch.zeros(size, dimension))
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
     @property
@@ -91,7 +90,6 @@ class VectorQuantizer(Quantizer):
             counts, sums = self._tally(rows, _nearest(rows, self.codebook))
             self.codebook.copy_(torch.where(counts[:, None] > 0, sums / counts[:, None].clamp_min(1), self.codebook))
         self.counts.fill_(len(rows) / self.size)
-        self.sums.copy_(self.codebook * self.counts[:, None])
         self.updates.fill_(1)
 
     @torch.no_grad()
@@ -99,23 +97,25 @@ class VectorQuantizer(Quantizer):
         """Move the words towards the means of their points, and put dead words on points of the batch."""
         rows = point.flatten(0, -2).float()
         counts, sums = self._tally(rows, indices.flatten())
+        sums = (self.codebook * self._smooth_counts()[:, None]).lerp(sums, 1 - self.decay)
         self.counts.lerp_(counts, 1 - self.decay)
-        self.sums.lerp_(sums, 1 - self.decay)
+        self.codebook.copy_(sums / self._smooth_counts()[:, None])
         total = self.counts.sum()
-        smooth = (self.counts + 1e-5) / (total + self.size * 1e-5) * total
-        self.codebook.copy_(self.sums / smooth[:, None])
         dead = self.counts < self.revive_below * total / self.size
         if dead.any():
-            fresh = self._sample(rows, int(dead.sum()))
-            self.codebook[dead] = fresh
+            self.codebook[dead] = self._sample(rows, int(dead.sum()))
             self.counts[dead] = total / self.size
-            self.sums[dead] = fresh * total / self.size
         self.updates += 1
+
+    def _smooth_counts(self) -> Tensor:
+        """Running counts, none of them 0, of the same total."""
+        total = self.counts.sum()
+        return (self.counts + 1e-5) / (total + self.size * 1e-5) * total
 
     def _tally(self, rows: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Counts and sums of the points of each word, over all processes."""
         counts = torch.bincount(indices, minlength=self.size).to(rows.dtype)
-        sums = torch.zeros_like(self.sums).index_add_(0, indices, rows)
+        sums = torch.zeros_like(self.codebook).index_add_(0, indices, rows)
         if distributed.is_available() and distributed.is_initialized():
             distributed.all_reduce(counts)
             distributed.all_reduce(sums)
