@@ -6,15 +6,11 @@ does none of it: it hands the path of the uploaded file to the task, which reads
 
 __all__ = ["example_pictures", "picture_input", "picture_output"]
 
-import functools
-import tempfile
 from pathlib import Path
 
 import gradio as gr
 from gradio.data_classes import ImageData
 from gradio_client.utils import is_http_url_like
-
-from workbench.images.examples import list_examples
 
 from workbench.images.examples import list_examples
 
