@@ -1,11 +1,13 @@
 """Train the matched comparison and measure it: `python -m training.compare --data PATH... --held-out NAME=PATH...`.
 
 Finished trainings found in `--out` are not repeated. `results.json` there holds every measure of every contestant and
-seed on every held-out set, and the paired differences of each contestant of several seeds from `bsq`; the models of the
-first seeds lie in `models/compare-NAME`.
+seed on every held-out set, and the paired differences of every two contestants of the same seeds; the models of the
+first seeds lie in `models/compare-NAME`. Others can be asked in:
+`--contestant 'leech-rotation={"quantizer": {"name": "leech", "estimator": "rotation"}, "seeds": [0, 1, 2]}'`.
 """
 
 import argparse
+import itertools
 import json
 from pathlib import Path
 
@@ -13,13 +15,13 @@ import numpy as np
 from tqdm import tqdm
 
 from workbench import hub
+from workbench.errors import InputError
 from workbench.images.crops import load_pictures
 from workbench.images.sources import open_source
-from workbench.metrics.perceptual import FeatureDistance, load_squeezenet
-from workbench.models.features import FeatureNetwork
 from workbench.tasks.evaluate.reconstruction import evaluate_reconstruction
-from workbench.tasks.fit.compare import CONTESTANTS, CompareRecipe, contest, paired
-from workbench.tasks.fit.run import override
+from workbench.tasks.evaluate.spaces import load_space
+from workbench.tasks.fit.compare import CONTESTANTS, CompareRecipe, Contestant, contest, paired
+from workbench.tasks.fit.run import from_mapping, override
 
 
 def figures(evaluated) -> dict[str, float]:  # noqa: ANN001 - an Evaluated
@@ -32,19 +34,32 @@ def figures(evaluated) -> dict[str, float]:  # noqa: ANN001 - an Evaluated
     }  # fmt: skip
 
 
+def asked_in(text: str) -> tuple[str, Contestant]:
+    """A contestant as the command line gives it: `NAME=JSON`."""
+    name, _, values = text.partition("=")
+    try:
+        return name, from_mapping(Contestant, json.loads(values), what="key of a contestant")
+    except ValueError as error:
+        raise InputError(
+            f'expected NAME={{"quantizer": {{"name": …}}, "seeds": [0]}}, got {text!r}: {error}'
+        ) from error
+
+
 def main() -> None:
     """Run the recipe."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", nargs="+", required=True, metavar="PATH")
     parser.add_argument("--held-out", nargs="+", required=True, metavar="NAME=PATH")
     parser.add_argument("--squeezenet", type=Path, help="weights of SqueezeNet 1.1, for its distances")
-    parser.add_argument("--only", nargs="+", choices=sorted(CONTESTANTS), help="contestants to train")
+    parser.add_argument("--only", nargs="*", choices=sorted(CONTESTANTS), help="contestants to train; all by default")
+    parser.add_argument("--contestant", nargs="+", default=[], metavar="NAME=JSON", help="others to train besides")
     parser.add_argument("--set", nargs="*", default=[], metavar="key=value")
     parser.add_argument("--out", type=Path, default=Path("runs/compare"))
     arguments = parser.parse_args()
 
     recipe = override(CompareRecipe(), arguments.set)
-    chosen = {name: CONTESTANTS[name] for name in arguments.only or CONTESTANTS}
+    known = CONTESTANTS if arguments.only is None else arguments.only
+    chosen = {name: CONTESTANTS[name] for name in known} | dict(map(asked_in, arguments.contestant))
     pictures = load_pictures(open_source(arguments.data), at_least=recipe.crops.side)
     weights = [image.shape[0] * image.shape[1] for image in pictures.images]
     with tqdm(total=100, unit="%", desc="compare") as bar:
@@ -55,12 +70,10 @@ def main() -> None:
 
         models = contest(recipe, pictures, out=arguments.out, contestants=chosen, weights=weights, progress=show)
 
-    leaf = FeatureNetwork.from_pretrained("leaf")
-    perceptual, spaces = [FeatureDistance(leaf, "leaf")], {"leaf": leaf}
+    spaces = [load_space("leaf")]
     if arguments.squeezenet:
-        squeezenet = load_squeezenet(arguments.squeezenet)
-        perceptual.append(FeatureDistance(squeezenet, "squeezenet"))
-        spaces["SqueezeNet"] = squeezenet
+        spaces.append(load_space(str(arguments.squeezenet)))
+    perceptual = [space.perceptual for space in spaces if space.perceptual is not None]
     results: dict[str, dict[str, list[dict[str, float]]]] = {}
     for name, tokenizers in models.items():
         tokenizers[0].save_pretrained(arguments.out / "models" / f"compare-{name}")
@@ -75,10 +88,12 @@ def main() -> None:
 
     differences = {}
     for label, table in results.items():
-        for name, rows in table.items():
-            if name != "bsq" and len(rows) > 1 and len(rows) == len(table.get("bsq", ())):
-                differences[f"{label}: {name} - bsq"] = {
-                    key: vars(paired([row[key] for row in rows], [row[key] for row in table["bsq"]])) for key in rows[0]
+        several = [name for name in table if len(chosen[name].seeds) > 1]
+        for one, other in itertools.combinations(several, 2):
+            if chosen[one].seeds == chosen[other].seeds:
+                differences[f"{label}: {one} - {other}"] = {
+                    key: vars(paired(*([row[key] for row in table[name]] for name in (one, other))))
+                    for key in table[one][0]
                 }
     report = {"results": results, "differences": differences}
     hub.write_text(arguments.out / "results.json", json.dumps(report, indent=1, default=float) + "\n")

@@ -46,7 +46,7 @@ class Contestant:
 CONTESTANTS: Mapping[str, Contestant] = {
     "leech": Contestant({"name": "leech"}, seeds=(0, 1, 2)),
     "bsq": Contestant({"name": "bsq", "dimension": 18, "entropy": 0.01}, seeds=(0, 1, 2)),
-    "bsq-free": Contestant({"name": "bsq", "dimension": 18}),
+    "bsq-free": Contestant({"name": "bsq", "dimension": 18}, seeds=(0, 1, 2)),
     # Its points have no fixed norm: what is sharp for unit vectors is 18 times too sharp, and something must hold them.
     "lfq": Contestant({"name": "lfq", "dimension": 18, "entropy": 0.01, "sharpness": 5.0, "commitment": 0.01}),
     "lfq-free": Contestant({"name": "lfq", "dimension": 18, "commitment": 0.01}),
