@@ -5,7 +5,7 @@ Hugging Face hub. A bundled name, a path and whatever is in the cache never caus
 Every model directory holds `config.json` (a kind and numbers, never code) and `model.safetensors`.
 """
 
-__all__ = ["bundled", "cache_directory", "download", "read_config", "replacing", "resolve", "write_text"]
+__all__ = ["bundled", "cache_directory", "download", "fetch", "read_config", "replacing", "resolve", "write_text"]
 
 import json
 import os
@@ -91,6 +91,30 @@ def download(repository: str, file: str) -> Path:
         raise ModelError(
             f"cannot fetch {file} of {repository!r}: {_line(error)}. Check the name and the network; offline, copy the "
             "files here by other means and pass the path of their directory"
+        ) from error
+
+
+def fetch(address: str, path: Path) -> None:
+    """Fetch a file over the network, whole or not at all, for somebody who asked for it.
+
+    Args:
+        address: `https://…/NAME-DIGITS.pth`, DIGITS the first of its content's SHA-256, which is checked.
+        path: Where it goes.
+
+    Raises:
+        ModelError: if it cannot be fetched, or its content is another.
+    """
+    from urllib.error import URLError
+
+    from torch.hub import download_url_to_file
+
+    digits = address.rpartition("-")[2].partition(".")[0]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        download_url_to_file(address, str(path), hash_prefix=digits, progress=False)
+    except (URLError, OSError, RuntimeError) as error:
+        raise ModelError(
+            f"cannot fetch {address}: {_line(error)}. Offline, copy the file here by other means and pass its path"
         ) from error
 
 

@@ -15,7 +15,6 @@ Source: Zhang et al., "The unreasonable effectiveness of deep features as a perc
 
 __all__ = ["FeatureDistance", "Features", "SqueezeNet", "load_lpips", "load_squeezenet"]
 
-import hashlib
 from collections.abc import Sequence
 from importlib.util import find_spec
 from itertools import pairwise
@@ -28,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workbench.errors import InputError, ModelError, did_you_mean
+from workbench.metrics.published import read_published
 
 # Layers of the torchvision backbones after which LPIPS looks, and the first digits of the SHA-256 in their file names.
 _LPIPS_BACKBONES = {
@@ -205,7 +205,11 @@ def load_lpips(net: str = "alex", *, backbone: str | Path | None = None) -> Feat
 
     builder, taps, file_name = _LPIPS_BACKBONES[net]
     path = Path(backbone) if backbone else Path(torch.hub.get_dir()) / "checkpoints" / file_name
-    state = _read_backbone(path, file_name)
+    missing = (
+        f"LPIPS needs torchvision's {file_name}, which is not at {path}: "
+        "download it from pytorch.org and give its path, or use a distance on other features"
+    )
+    state = read_published(path, file_name, owner="torchvision", missing=missing)
     body = getattr(torchvision.models, builder)(weights=None)
     try:
         body.load_state_dict(state)
@@ -241,28 +245,6 @@ class _Tapped(nn.Module):
             if number == self.taps[-1]:
                 break
         return maps
-
-
-def _read_backbone(path: Path, file_name: str) -> dict[str, Tensor]:
-    """Read a backbone's weights; a `.pth` only if its content has the published hash."""
-    if not path.is_file():
-        raise ModelError(
-            f"LPIPS needs torchvision's {file_name}, which is not at {path}: "
-            "download it from pytorch.org and give its path, or use a distance on other features"
-        )
-    if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise ModelError(f"{path}: cannot be read as safetensors ({error})") from error
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    expected = file_name.rpartition("-")[2].removesuffix(".pth")
-    if not digest.startswith(expected):
-        raise ModelError(f"{path}: SHA-256 begins with {digest[:8]}, torchvision's {file_name} with {expected}")
-    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _unit(maps: Tensor) -> Tensor:

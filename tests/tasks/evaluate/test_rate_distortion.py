@@ -142,8 +142,8 @@ def test_the_limit_counts_pictures_and_none_is_an_error(tiny_model, pictures):
 
 
 def test_the_command_line_prints_one_object(tiny_model, pictures, tmp_path, capsys):
+    options = ("--model", str(tiny_model), "--json", "--curves", str(tmp_path / "curves"))
     with pytest.raises(SystemExit) as end:
-        options = ("--model", str(tiny_model), "--json", "--curves", str(tmp_path / "curves"))
         main(["evaluate", "rate-distortion", "--data", str(pictures / "0.png"), *options])
     assert end.value.code == 0
     content = json.loads(capsys.readouterr().out)

@@ -14,6 +14,7 @@ from workbench.metrics.distribution import Moments, frechet_distance
 from workbench.models.presets import body_preset
 from workbench.models.tokenizer import Tokenizer
 from workbench.tasks.evaluate.reconstruction import evaluate_reconstruction
+from workbench.tasks.evaluate.spaces import FeatureSpace
 
 
 class Means:
@@ -23,6 +24,9 @@ class Means:
 
     def embed(self, images):
         return images.mean(dim=(2, 3))
+
+
+MEANS = FeatureSpace("means", "FD-means", Means())
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +44,7 @@ def folder(tmp_path):
 
 
 def test_the_figures_are_those_of_the_pictures(tokenizer, folder):
-    result = evaluate_reconstruction(tokenizer, open_source(folder), spaces={"means": Means()})
+    result = evaluate_reconstruction(tokenizer, open_source(folder), spaces=[MEANS])
     pictures = [sample.image for sample in open_source(folder)]
     made = [tokenizer.reconstruct(picture) for picture in pictures]
     each = [psnr(picture, answer.image) for picture, answer in zip(pictures, made, strict=True)]
@@ -61,7 +65,7 @@ def test_the_frechet_distance_is_that_of_the_two_sets(tokenizer, folder):
     same = [np.full((128, 128, 3), level, np.uint8) for level in (30, 90, 200)]
     for number, picture in enumerate(same):
         write_png(picture, folder / f"{number}.png", force=True)
-    result = evaluate_reconstruction(tokenizer, open_source(folder), spaces={"means": Means()})
+    result = evaluate_reconstruction(tokenizer, open_source(folder), spaces=[MEANS])
     made = [tokenizer.reconstruct(picture).image for picture in same]
     assert result.distances["FD-means"] == pytest.approx(frechet_distance(moments(same), moments(made)), abs=1e-6)
 

@@ -1,42 +1,31 @@
 """Evaluate a tokenizer on a set of pictures: distortion, perception, distribution, rate and codebook use.
 
-Every picture goes through at its full size and is compared after rounding to uint8. Distribution distances compare the
-set of originals with the set of reconstructions, on centre squares, and carry the name of their features: only with
-Inception weights would that be rFID. `bpp` is the fixed rate; `bpp_ideal` what the empirical entropy of the tokens of
-this very set would come to, a bound for a static entropy code fitted to it.
+Every picture goes through at its full size (a multi-scale model takes the centre square at its own size) and is
+compared after rounding to uint8. Distribution distances compare the set of originals with the set of reconstructions,
+and carry the name of their features (:mod:`workbench.tasks.evaluate.spaces`): on Inception it is rFID, on no other.
+`bpp` is the fixed rate; `bpp_ideal` what the empirical entropy of the tokens of this very set would come to, a bound
+for a static entropy code fitted to it.
 """
 
-__all__ = ["Evaluated", "FeatureSpace", "evaluate_reconstruction"]
+__all__ = ["Evaluated", "evaluate_reconstruction"]
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Protocol
+from itertools import islice
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from workbench.errors import InputError
-from workbench.images.crops import square_picture
 from workbench.images.sources import Source
 from workbench.metrics.distortion import measure
 from workbench.metrics.distribution import Moments, frechet_distance
 from workbench.metrics.perceptual import FeatureDistance
 from workbench.metrics.usage import Usage, UsageCounter
+from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer
+from workbench.tasks.evaluate.spaces import FeatureSpace
 
 Progress = Callable[[float, str], None]
-SQUARE = 128  # pixels a side of the squares that distribution distances compare
-
-
-class FeatureSpace(Protocol):
-    """What Fréchet distances are measured in."""
-
-    name: str
-
-    def embed(self, images: Tensor) -> Tensor:
-        """One vector a picture, (B, C), of images (B, 3, H, W) in [0, 1]."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +37,7 @@ class Evaluated:
         pictures: Number of pictures.
         means: Mean of each measure over the pictures for which it says something.
         each: Each measure for each picture, None where it says nothing.
-        distances: Fréchet distances by the name of their features, `FD-NAME`.
+        distances: Fréchet distances by the name that their features allow: `FD-NAME` or `rFID`.
         bpp: Bits per pixel at the fixed rate.
         bpp_ideal: Bits per pixel by the empirical entropy of the tokens.
         usage: How the codebook was used.
@@ -75,41 +64,46 @@ def evaluate_reconstruction(
     source: Source,
     *,
     perceptual: Sequence[FeatureDistance] = (),
-    spaces: Mapping[str, FeatureSpace] | None = None,
+    spaces: Sequence[FeatureSpace] = (),
+    limit: int | None = None,
     progress: Progress = lambda fraction, message: None,  # noqa: ARG005 - nobody is watching
 ) -> Evaluated:
-    """Send a whole set through a tokenizer and measure what came back.
+    """Send a set through a tokenizer and measure what came back.
 
     Args:
-        tokenizer: The model.
+        tokenizer: The model, of one scale or of several.
         source: The pictures.
         perceptual: Perceptual distances; each is measured under its own name.
-        spaces: Feature networks for Fréchet distances, by name.
+        spaces: Feature spaces for Fréchet distances.
+        limit: Take the first so many pictures; None takes all.
         progress: Told the fraction done.
 
     Raises:
-        InputError: if no picture can be read.
+        InputError: if the limit is below 1, or no picture can be read.
     """
+    if limit is not None and limit < 1:
+        raise InputError(f"at least one picture has to be measured, got a limit of {limit}")
     others = {distance.name: distance.between for distance in perceptual}
-    spaces = spaces or {}
+    total = min(len(source), limit or len(source))
     moments: dict[str, tuple[Moments, Moments]] = {}
     usage = UsageCounter(tokenizer.quantizer.size)
     each: dict[str, list[float | None]] = {}
     pixels = pictures = 0
-    for sample in source:
-        result = tokenizer.reconstruct(sample.image)
-        values, _ = measure(sample.image, result.image, others=others)
+    for sample in islice(source, limit):
+        original = tokenizer.fit(sample.image) if isinstance(tokenizer, MultiScaleTokenizer) else sample.image
+        result = tokenizer.reconstruct(original)
+        values, _ = measure(original, result.image, others=others)
         for name, value in values.items():
             each.setdefault(name, []).append(value)
         usage.update(result.indices)
-        for name, space in spaces.items():
-            for side, picture in enumerate((sample.image, result.image)):
-                vector = _embed(space, picture)
-                pair = moments.setdefault(name, (Moments(vector.shape[1]), Moments(vector.shape[1])))
-                pair[side].update(vector)
-        pixels += sample.image.shape[0] * sample.image.shape[1]
+        for space in spaces:
+            vectors = space.embed((original, result.image))
+            pair = moments.setdefault(space.distance, (Moments(vectors.shape[1]), Moments(vectors.shape[1])))
+            for side in range(2):
+                pair[side].update(vectors[side : side + 1])
+        pixels += original.shape[0] * original.shape[1]
         pictures += 1
-        progress(pictures / max(len(source), pictures), f"{pictures} pictures")
+        progress(pictures / total, f"{tokenizer.name}: {pictures} of {total} pictures")
     if not pictures:
         raise InputError("none of the pictures can be read: name a folder, files or .tar shards of pictures")
     summary = usage.summary()
@@ -119,22 +113,27 @@ def evaluate_reconstruction(
         means={name: _mean(values) for name, values in each.items()},
         each=each,
         distances={
-            f"FD-{name}": frechet_distance(*pair) for name, pair in moments.items() if min(pair[0].count, 2) == 2
+            "rFID" if name == "FID" else name: frechet_distance(*pair) for name, pair in moments.items() if pictures > 1
         },
         bpp=summary.tokens * tokenizer.bits_per_token / pixels,
         bpp_ideal=summary.tokens * summary.entropy_bits / pixels,
         usage=summary,
-        protocol=(
-            f"{pictures} pictures at full size, compared after rounding to uint8; Fréchet distances on centre squares "
-            f"of {SQUARE} pixels (Lanczos); bits per pixel over all pixels of the set"
-        ),
+        protocol=_protocol(tokenizer, pictures, perceptual, spaces),
     )
 
 
-@torch.inference_mode()
-def _embed(space: FeatureSpace, picture: np.ndarray) -> Tensor:
-    square = torch.from_numpy(square_picture(picture, SQUARE)).permute(2, 0, 1)[None]
-    return space.embed(square.float() / 255)
+def _protocol(
+    tokenizer: Tokenizer, pictures: int, perceptual: Sequence[FeatureDistance], spaces: Sequence[FeatureSpace]
+) -> str:
+    several = isinstance(tokenizer, MultiScaleTokenizer)
+    size = f"as centre squares of {tokenizer.side} pixels (Lanczos)" if several else "at full size"
+    said = [f"{pictures} pictures {size}, compared after rounding to uint8, PSNR, SSIM and MS-SSIM in float64"]
+    if perceptual:
+        names = ", ".join(distance.name for distance in perceptual)
+        said.append(f"perceptual distances ({names}) on whole pictures, in tiles above 1024 pixels, float32")
+    said += [f"{space.distance} of {pictures} against {pictures}, {space.protocol}" for space in spaces]
+    said.append("means over pictures; bits per pixel over all pixels of the set")
+    return "; ".join(said)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -1,6 +1,6 @@
-"""`workbench evaluate`: how good models and files are, with the protocol beside every number."""
+"""`workbench evaluate rate-distortion`: .leech files beside the codecs that people use."""
 
-__all__ = ["app"]
+__all__ = ["rate_distortion"]
 
 import json as json_module
 from pathlib import Path
@@ -10,10 +10,7 @@ import typer
 
 from workbench.cli import Json, print_json, progress_bar
 
-app = typer.Typer(help="Measure models and files on sets of pictures.")
 
-
-@app.command("rate-distortion")
 def rate_distortion(
     data: Annotated[list[Path], typer.Option("--data", help="Pictures, folders or .tar shards.")],
     model: Annotated[

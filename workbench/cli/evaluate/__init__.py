@@ -1,0 +1,12 @@
+"""`workbench evaluate`: how good models and files are, with the protocol beside every number."""
+
+__all__ = ["app"]
+
+import typer
+
+from workbench.cli.evaluate.rate_distortion import rate_distortion
+from workbench.cli.evaluate.reconstruction import reconstruction
+
+app = typer.Typer(help="Measure models and files on sets of pictures.")
+app.command("reconstruction")(reconstruction)
+app.command("rate-distortion")(rate_distortion)
