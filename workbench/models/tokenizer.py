@@ -3,6 +3,8 @@
     images ─ pad ─ encoder ─▶ z ─ quantizer ─▶ indices ─ lookup ─▶ q ─ decoder ─ crop ─▶ images
 
 `f` is the side of a patch in pixels, `h = ⌈H/f⌉` and `w = ⌈W/f⌉` the token grid, `D` the length of a code vector.
+Indices have the shape (B, h, w), one token a patch. A residual quantizer of depth `d` gives d tokens a patch, coarse to
+fine on a last axis: (B, h, w, d).
 Sides that are no multiple of `f` are padded by repeating the last row and column, and the answer is cropped, so the
 picture that comes back has the size of the one that went in.
 Source: Zhao et al., "Spherical Leech Quantization", arXiv:2512.14697.
@@ -42,7 +44,7 @@ class Reconstruction:
 
     Attributes:
         image: uint8, shape (H, W, 3), the size of the input.
-        indices: int64, shape (h, w).
+        indices: int64, shape (h, w), or (h, w, d) with a residual quantizer.
         bits: Bits of all tokens at the fixed rate.
         bits_per_pixel: `bits / (H · W)`.
     """
@@ -104,8 +106,13 @@ class Tokenizer(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
 
     @property
     def bits_per_token(self) -> float:
-        """Bits of a token at the fixed rate."""
-        return self.quantizer.bits_per_index
+        """Bits of a token at the fixed rate; the mean over the stages of a residual quantizer."""
+        return self.quantizer.bits_per_index / self.depth
+
+    @property
+    def depth(self) -> int:
+        """Tokens of a patch: 1, or the stages of a residual quantizer."""
+        return len(self.quantizer.stages)
 
     # ---- networks alone: what training differentiates
 
@@ -126,7 +133,7 @@ class Tokenizer(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
 
     @torch.inference_mode()
     def tokenize(self, images: Tensor) -> Tensor:
-        """Return int64 indices of shape (B, h, w).
+        """Return int64 indices of shape (B, h, w), or (B, h, w, d) with a residual quantizer.
 
         Pictures larger than a tile go through in tiles, in bounded memory. For a body with a window the grid holds
         the tokens of each window, windows in their order.
@@ -139,42 +146,46 @@ class Tokenizer(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
         """
         images = self._pad(self._check_images(images))
         if self.window is None:
-            return map_tiles(
-                lambda x: self._indices(self.encode(x.to(self._device))),
+            planes = map_tiles(
+                lambda x: self._planes(self.encode(x.to(self._device))),
                 images,
                 unit_in=self.factor,
                 unit_out=1,
                 halo=self.encoder.halo,
                 tile=TILE,
-            ).squeeze(1)
+            )
+            return self._as_indices(planes)
         grid = self._window_grid(*images.shape[-2:])
         windows = cut_windows(images, window=self.window, overlap=OVERLAP * self.factor)
-        indices = torch.cat([self._indices(self.encode(x.to(self._device))) for x in windows.split(4)])
-        return rearrange(indices, "(b r c) 1 h w -> b (r h) (c w)", r=grid[0], c=grid[1])
+        planes = torch.cat([self._planes(self.encode(x.to(self._device))) for x in windows.split(4)])
+        return self._as_indices(rearrange(planes, "(b r c) d h w -> b d (r h) (c w)", r=grid[0], c=grid[1]))
 
     @torch.inference_mode()
     def detokenize(self, indices: Tensor, *, size: tuple[int, int] | None = None) -> Tensor:
         """Return images `(B, 3, H, W)`, floats in [0, 1].
 
         Args:
-            indices: Integers of shape (B, h, w), as :meth:`tokenize` gives them.
+            indices: Integers of shape (B, h, w) or (B, h, w, d), as :meth:`tokenize` gives them.
             size: Height and width of the picture; None for that of the whole grid.
 
         Raises:
             InputError: if an index is out of range, or the grid does not belong to a picture of that size.
         """
-        if indices.ndim != 3:
-            raise InputError(f"expected indices of shape (B, h, w), got {tuple(indices.shape)}")
+        stages = self.quantizer.index_shape
+        if indices.ndim < 3 or tuple(indices.shape[3:]) != stages:
+            shape = ", ".join(("B", "h", "w", *map(str, stages)))
+            raise InputError(f"expected indices of shape ({shape}), got {tuple(indices.shape)}")
         size = size or (indices.shape[1] * self.factor, indices.shape[2] * self.factor)
-        if tuple(indices.shape[1:]) != self.grid(*size):
+        if tuple(indices.shape[1:3]) != self.grid(*size):
             raise InputError(
                 f"a picture of {size[1]}×{size[0]} pixels has a token grid of {self.grid(*size)}, "
-                f"got {tuple(indices.shape[1:])}: pass the size of the picture that was tokenized"
+                f"got {tuple(indices.shape[1:3])}: pass the size of the picture that was tokenized"
             )
+        planes = self._as_planes(indices)
         if self.window is None:
             images = map_tiles(
                 lambda x: self.decode(self._codes(x)),
-                indices[:, None],
+                planes,
                 unit_in=1,
                 unit_out=self.factor,
                 halo=self.decoder.halo,
@@ -183,7 +194,7 @@ class Tokenizer(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
         else:
             height, width = (max(-(-side // self.factor) * self.factor, self.window) for side in size)
             rows, columns = self._window_grid(height, width)
-            windows = rearrange(indices, "b (r h) (c w) -> (b r c) 1 h w", r=rows, c=columns)
+            windows = rearrange(planes, "b d (r h) (c w) -> (b r c) d h w", r=rows, c=columns)
             pixels = torch.cat([self.decode(self._codes(x)) for x in windows.split(4)])
             images = blend_windows(pixels, height=height, width=width, overlap=OVERLAP * self.factor)
         return images[..., : size[0], : size[1]].clamp(0, 1)
@@ -256,11 +267,19 @@ class Tokenizer(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
     def _device(self) -> torch.device:
         return next(self.parameters()).device
 
-    def _indices(self, latents: Tensor) -> Tensor:
-        return self.quantizer(latents, channel_first=True).indices[:, None]
+    def _planes(self, latents: Tensor) -> Tensor:
+        """Indices of latents (B, D, h, w) as planes (B, d, h, w), the layout in which tiles are joined."""
+        return self._as_planes(self.quantizer(latents, channel_first=True).indices)
 
-    def _codes(self, indices: Tensor) -> Tensor:
-        return self.quantizer.indices_to_codes(indices[:, 0].to(self._device), channel_first=True)
+    def _codes(self, planes: Tensor) -> Tensor:
+        """Codes (B, D, h, w) of planes of indices (B, d, h, w)."""
+        return self.quantizer.indices_to_codes(self._as_indices(planes).to(self._device), channel_first=True)
+
+    def _as_planes(self, indices: Tensor) -> Tensor:
+        return indices.movedim(-1, 1) if self.quantizer.index_shape else indices[:, None]
+
+    def _as_indices(self, planes: Tensor) -> Tensor:
+        return planes.movedim(1, -1) if self.quantizer.index_shape else planes.squeeze(1)
 
     def _window_grid(self, height: int, width: int) -> tuple[int, int]:
         overlap = OVERLAP * self.factor

@@ -141,6 +141,16 @@ class ResidualQuantizer(Quantizer):
         self.gains = gains
 
     @property
+    def stages(self) -> tuple[Quantizer, ...]:
+        """The quantizers of the depths."""
+        return tuple(self._quantizers())
+
+    @property
+    def index_shape(self) -> tuple[int, ...]:
+        """One axis with an entry for each depth."""
+        return (len(self.depths),)
+
+    @property
     def rule(self) -> str:
         """The fingerprints of the depths and their gains."""
         parts = zip(self._quantizers(), self.gains, strict=True)

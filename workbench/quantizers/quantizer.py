@@ -103,6 +103,16 @@ class Quantizer(nn.Module, ABC):
         return math.log2(self.size)
 
     @property
+    def stages(self) -> tuple["Quantizer", ...]:
+        """The quantizers that give the entries of an index: itself, unless one entry is not enough."""
+        return (self,)
+
+    @property
+    def index_shape(self) -> tuple[int, ...]:
+        """Axes that an index adds behind those of its vector: none, or one with an entry for each stage."""
+        return ()
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of what the indices mean: the code's table, or the rule that stands for one.
 

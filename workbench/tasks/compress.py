@@ -53,7 +53,7 @@ from workbench.tasks.catalogue import default_tokenizer, load_tokenizer, tokeniz
 SUFFIX = ".leech"
 
 # Quality → model. A model that is not at hand is a rung that is not offered.
-LADDER: Mapping[int, str] = MappingProxyType({1: "rate-1", 2: "photo-leech", 3: "rate-3", 4: "rate-4"})
+LADDER: Mapping[int, str] = MappingProxyType({1: "photo-rate-1", 2: "photo-leech", 3: "photo-rate-3", 4: "photo-rate-4"})
 
 Source = str | Path | bytes | BinaryIO
 
