@@ -39,8 +39,40 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def app(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[str]:
-    """Address of the app, started as a person starts it; `tiny` stands in its list beside the bundled models."""
+def tiny_generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a small generator, `sketch`, and its tokenizer, `pyramid`: random weights, two classes, 32 pixels."""
+    import torch
+
+    from workbench.models.generator import Generator
+    from workbench.models.generator_presets import trunk_preset
+    from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+    from workbench.models.presets import body_preset
+
+    folder = tmp_path_factory.mktemp("generator")
+    quantizer = {"name": "multiscale", "base": "leech", "scales": [1, 2, 4], "gains": [1.5, 1.25, 0.8]}
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        tokenizer = MultiScaleTokenizer(body=body_preset("conv-tiny-8"), quantizer=quantizer, name="pyramid")
+        tokenizer.save_pretrained(folder / "pyramid")
+        generator = Generator(
+            trunk=trunk_preset("nano"),
+            head={"kind": "lattice", "components": 2},
+            scales=[1, 2, 4],
+            classes=["daisy", "roses"],
+            tokenizer={
+                "name": "pyramid",
+                "code": "leech",
+                "weights": MultiScaleTokenizer.from_pretrained(folder / "pyramid").weights_hash,
+            },
+            name="sketch",
+        )
+    generator.save_pretrained(folder / "sketch")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, tiny_generator: Path) -> Iterator[str]:
+    """Address of the app, started as a person starts it; tiny models stand in its lists beside the bundled ones."""
     import httpx
 
     with socket.socket() as probe:
@@ -48,6 +80,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[
         port = probe.getsockname()[1]
     cache = tmp_path_factory.mktemp("cache")
     shutil.copytree(tiny_model, cache / "tiny")
+    shutil.copytree(tiny_generator, cache, dirs_exist_ok=True)
     command = [sys.executable, "app.py", "--port", str(port), "--no-browser"]
     address = f"http://127.0.0.1:{port}/"
     with (tmp_path_factory.mktemp("app") / "log").open("w+") as log:

@@ -18,6 +18,7 @@ __all__ = [
     "list_images",
     "picture_size",
     "read_image",
+    "read_mask",
     "walk",
     "write_png",
 ]
@@ -28,7 +29,7 @@ import secrets
 import stat
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ from typing import IO, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageCms, features
+from PIL.PngImagePlugin import PngInfo
 
 from workbench.errors import ImageError, InputError
 
@@ -118,6 +120,33 @@ def read_image(source: Readable, *, max_pixels: int = MAX_PIXELS, name: str | No
         return np.array(_UPRIGHT.get(orientation, lambda a: a)(picture), order="C")
 
 
+def read_mask(source: Readable, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> np.ndarray:
+    """Read a mask: true where it is painted, which is where it is not transparent, or else lighter than mid grey.
+
+    Args:
+        source: As for :func:`read_image`.
+        max_pixels: Likewise.
+        name: Likewise.
+
+    Returns:
+        bool, shape (H, W).
+
+    Raises:
+        ImageError: as :func:`read_image`.
+    """
+    with _opened(source, name, max_pixels) as (image, called):
+        try:
+            image.load()
+            if image.has_transparency_data:
+                painted = np.asarray(image.convert("RGBA"))[..., 3] > 0
+            else:
+                painted = _to_srgb(image).mean(axis=2) > 127.5
+            orientation = _orientation(image)
+        except _DECODER_ERRORS as error:
+            raise ImageError(f"{called}: the file is cut short or damaged ({_brief(error)})") from error
+        return np.array(_UPRIGHT.get(orientation, lambda a: a)(painted), order="C")
+
+
 def picture_size(source: Readable, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> tuple[int, int]:
     """Height and width that the header claims, before EXIF rotation, without decoding.
 
@@ -128,13 +157,16 @@ def picture_size(source: Readable, *, max_pixels: int = MAX_PIXELS, name: str | 
         return image.height, image.width
 
 
-def write_png(image: np.ndarray, path: str | Path, *, force: bool = False) -> None:
+def write_png(
+    image: np.ndarray, path: str | Path, *, force: bool = False, text: Mapping[str, str] | None = None
+) -> None:
     """Write a picture as PNG: whole or not at all. Missing folders are made.
 
     Args:
         image: uint8, shape (H, W, 3) or (H, W).
         path: Where to.
         force: Whether a file that is there may be replaced.
+        text: Notes to keep in the file, by keyword, as PNG text chunks.
 
     Raises:
         InputError: if the array is no picture.
@@ -143,6 +175,9 @@ def write_png(image: np.ndarray, path: str | Path, *, force: bool = False) -> No
     if image.dtype != np.uint8 or not image.size or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
         raise InputError(f"expected uint8 of shape (H, W, 3) or (H, W), got {image.dtype} of shape {image.shape}")
     path = Path(path)
+    notes = PngInfo()
+    for keyword, note in (text or {}).items():
+        notes.add_itxt(keyword, note)
     # Not by `tempfile`, whose files nobody else may read: this one takes the mode that any new file gets.
     temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
@@ -151,7 +186,7 @@ def write_png(image: np.ndarray, path: str | Path, *, force: bool = False) -> No
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("xb") as file:
-                Image.fromarray(np.ascontiguousarray(image)).save(file, format="PNG")
+                Image.fromarray(np.ascontiguousarray(image)).save(file, format="PNG", pnginfo=notes)
                 file.flush()
                 os.fsync(file.fileno())
             _publish(temporary, path, force=force)

@@ -10,8 +10,18 @@ around them. Keep all but a masked part to fill it in, all but a border to exten
 the details again.
 """
 
-__all__ = ["CONTROL_PRESETS", "Controls", "Given", "Stage", "keep_coarse", "keep_outside", "sample"]
+__all__ = [
+    "CONTROL_PRESETS",
+    "Controls",
+    "Given",
+    "Stage",
+    "check_controls",
+    "keep_coarse",
+    "keep_outside",
+    "sample",
+]
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +31,7 @@ from torch.nn import functional as F
 
 from workbench.errors import InputError, ModelError
 from workbench.models.generator import Generator
+from workbench.models.heads.head import check_sampling
 from workbench.models.transformer import Cache
 from workbench.quantizers.multiscale import MultiScaleResidualQuantizer
 
@@ -132,6 +143,7 @@ def sample(
         raise ModelError(
             f"generator {model.name!r} draws scales {list(model.scales)}, the tokenizer has {list(quantizer.scales)}"
         )
+    check_controls(model, controls)
     condition = model.condition(labels)
     batch, count = len(condition), len(model.scales)
     settings = [controls.at(step, count) for step in range(count)]
@@ -168,6 +180,19 @@ def sample(
         yield Stage(step, scale, torch.cat(rows, 1))
 
 
+def check_controls(model: Generator, controls: Controls) -> None:
+    """Raise InputError for a control that is out of range at some scale of a generator."""
+    count = len(model.scales)
+    for step in range(count):
+        own = controls.at(step, count)
+        check_sampling(model.head.size, own["temperature"], own["top_k"], own["top_p"], None, 1.0)
+        if own["temperature"] and own["top_k"] is not None and own["top_k"] > model.head.max_k:
+            raise InputError(
+                f"top-k of {model.name!r} acts on an exact list of at most {model.head.max_k:,} codewords, got "
+                f"{own['top_k']:,}; leave it out to keep all"
+            )
+
+
 def keep_outside(mask: Tensor, scales: Sequence[int]) -> tuple[Tensor, ...]:
     """Cells to hold so that all but a masked part stays: for each scale those that the mask does not touch.
 
@@ -185,13 +210,18 @@ def keep_coarse(count: int, scales: Sequence[int]) -> tuple[Tensor, ...]:
 
 
 def _at(value: PerScale | None, step: int, scales: int, name: str) -> float | int | None:
-    if value is None or isinstance(value, int | float):
-        return value
-    if len(value) == scales:
-        return value[step]
-    if len(value) == 2:
-        return value[0] + (value[1] - value[0]) * step / max(1, scales - 1)
-    raise InputError(f"{name} takes one value, two (first and last scale) or {scales}, got {len(value)}")
+    if value is None:
+        return None
+    values = value if isinstance(value, tuple) else (value,)
+    if not all(math.isfinite(each) for each in values):
+        raise InputError(f"{name} must be a finite number, got {value}")
+    if len(values) == 1:
+        return values[0]
+    if len(values) == scales:
+        return values[step]
+    if len(values) == 2:
+        return values[0] + (values[1] - values[0]) * step / max(1, scales - 1)
+    raise InputError(f"{name} takes one value, two (first and last scale) or {scales}, got {len(values)}")
 
 
 def _check_given(given: Given, quantizer: MultiScaleResidualQuantizer, batch: int) -> None:

@@ -7,7 +7,11 @@ and models fetched before (in the hub's cache). Listing reads configurations onl
 __all__ = [
     "DEFAULT",
     "Entry",
+    "Pair",
+    "default_generator",
     "default_tokenizer",
+    "generators",
+    "load_generator",
     "load_tokenizer",
     "models_at_hand",
     "perceptual_distance",
@@ -19,24 +23,29 @@ import json
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from workbench import hub
 from workbench.errors import ModelError, WorkbenchError
 from workbench.metrics.perceptual import FeatureDistance
 from workbench.models.features import FeatureNetwork
+from workbench.models.generator import Generator
+from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer
 from workbench.quantizers.registry import make_quantizer
 
-DEFAULT = ("photo-leech", "photo-leech-mae")  # whichever is there first, is the default
+DEFAULT = ("photo-leech", "photo-leech-mae", "flowers-64")  # whichever of a kind is there first, is its default
 _LOADED_AT_ONCE = 4
+_MARKS = (b'"codebook"', b'"class_dropout"')  # what the configurations of tokenizers and of generators have in them
 
 _log = logging.getLogger(__name__)
-_loaded: OrderedDict[str, Tokenizer] = OrderedDict()
+_loaded: OrderedDict[object, Any] = OrderedDict()
 _lock = threading.Lock()
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,19 @@ class Entry:
         }
 
 
+@dataclass(frozen=True)
+class Pair:
+    """A generator and the tokenizer that turns its tokens into pictures.
+
+    Attributes:
+        generator: In evaluation mode.
+        tokenizer: The one whose tokens the generator was trained on.
+    """
+
+    generator: Generator
+    tokenizer: MultiScaleTokenizer
+
+
 def models_at_hand() -> list[Entry]:
     """List every model at hand, of any kind: bundled, then trained here, then fetched, each by name."""
     found: dict[str, Entry] = {}
@@ -102,7 +124,16 @@ def models_at_hand() -> list[Entry]:
 
 def tokenizers() -> list[Entry]:
     """List the tokenizers at hand, the default first."""
-    entries = [entry for entry in models_at_hand() if entry.kind == "tokenizer"]
+    return _of_kind("tokenizer")
+
+
+def generators() -> list[Entry]:
+    """List the generators at hand, the default first."""
+    return _of_kind("generator")
+
+
+def _of_kind(kind: str) -> list[Entry]:
+    entries = [entry for entry in models_at_hand() if entry.kind == kind]
     return sorted(entries, key=lambda e: DEFAULT.index(e.name) if e.name in DEFAULT else len(DEFAULT))
 
 
@@ -118,19 +149,69 @@ def default_tokenizer() -> str:
     return entries[0].name
 
 
+def default_generator() -> str:
+    """Name of the generator to use when none is named.
+
+    Raises:
+        ModelError: if there is none at hand.
+    """
+    entries = generators()
+    if not entries:
+        raise ModelError(
+            "no generator is at hand: train one with `python -m training.generator --recipe flowers-64 --tokenizer "
+            "NAME --data PATH`, or name a directory or owner/name with --model"
+        )
+    return entries[0].name
+
+
 def load_tokenizer(name: str) -> Tokenizer:
     """Return the tokenizer of a name, loaded once and kept while it is among the last few asked for.
 
     Raises:
         ModelError: as :meth:`Tokenizer.from_pretrained`.
     """
+    return _kept(name, lambda: Tokenizer.from_pretrained(name))
+
+
+def load_generator(name: str, tokenizer: str | None = None) -> Pair:
+    """Return a generator with its tokenizer, loaded once and kept while they are among the last few asked for.
+
+    Args:
+        name: Of the generator: a bundled name, a directory, a name in the cache, or `owner/name` on the hub.
+        tokenizer: Likewise; None for the one that the generator's configuration names.
+
+    Raises:
+        ModelError: if one of them cannot be loaded, or the generator was trained on another tokenizer's tokens.
+    """
+    return _kept((name, tokenizer), lambda: _pair(name, tokenizer))
+
+
+def _pair(name: str, tokenizer: str | None) -> Pair:
+    generator = Generator.from_pretrained(name)
+    trained_on = generator.config["tokenizer"]
+    pair = Pair(generator, MultiScaleTokenizer.from_pretrained(tokenizer or trained_on["name"]))
+    for what, expected, got in (
+        ("scales", list(generator.scales), list(pair.tokenizer.quantizer.scales)),
+        ("the code", trained_on["code"], pair.tokenizer.quantizer.base.name),
+        ("weights of SHA-256", trained_on.get("weights") or pair.tokenizer.weights_hash, pair.tokenizer.weights_hash),
+    ):
+        if expected != got:
+            raise ModelError(
+                f"generator {generator.name!r} was trained on the tokens of {trained_on['name']!r} with {what} "
+                f"{expected}, but tokenizer {pair.tokenizer.name!r} has {got}: name the tokenizer it belongs to"
+            )
+    return pair
+
+
+def _kept(key: object, load: Callable[[], T]) -> T:
+    """What `load` gives, made once for a key and kept while it is among the last few asked for."""
     with _lock:
-        if name not in _loaded:
-            _loaded[name] = Tokenizer.from_pretrained(name)
+        if key not in _loaded:
+            _loaded[key] = load()
             while len(_loaded) > _LOADED_AT_ONCE:
                 _loaded.popitem(last=False)
-        _loaded.move_to_end(name)
-        return _loaded[name]
+        _loaded.move_to_end(key)
+        return _loaded[key]
 
 
 @functools.cache
@@ -167,5 +248,5 @@ def _fetched() -> Iterator[tuple[str, Path]]:
         revisions = sorted(repository.revisions, key=lambda r: r.last_modified, reverse=True)
         for revision in revisions[:1]:
             config = revision.snapshot_path / "config.json"
-            if config.is_file() and b'"codebook"' in config.read_bytes()[: 1 << 20]:
+            if config.is_file() and any(mark in config.read_bytes()[: 1 << 20] for mark in _MARKS):
                 yield repository.repo_id, revision.snapshot_path

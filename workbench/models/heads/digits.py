@@ -40,6 +40,7 @@ class DigitsHead(Head):
     def __init__(self, width: int, code: Code, *, published: bool = False) -> None:
         super().__init__(width, code)
         self.published = published
+        self.max_k = MAX_K
         self.weight = nn.Parameter(torch.empty(24 * LEVELS, width))
         self.bias = nn.Parameter(torch.zeros(24 * LEVELS))
         nn.init.trunc_normal_(self.weight, std=0.02 * width**-0.5)

@@ -36,6 +36,7 @@ class Head(nn.Module, ABC):
         self.width = width
         self.code = code
         self.size = code.size
+        self.max_k = code.size  # the longest list that top-k can keep
 
     @abstractmethod
     def log_prob(self, features: Float[Tensor, "*batch C"], indices: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:

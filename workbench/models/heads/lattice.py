@@ -62,6 +62,7 @@ class LatticeHead(Head):
             raise InputError(f"a lattice head has 1 to {MAX_COMPONENTS} components, got {components}")
         shapes_of(code)  # refuses any other code
         self.components, self.table = components, table
+        self.max_k = MAX_K
         self.num_weights = 0 if components + table == 1 else components + table
         self.num_words = NUM_WORD_LOGITS if word_logits else 0
         outputs = components * _DIGITS + self.num_weights + self.num_words
