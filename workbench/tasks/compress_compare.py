@@ -4,7 +4,7 @@
 its smallest is shown, and says so.
 """
 
-__all__ = ["CURVE_SETTINGS", "AtSize", "PictureCurve", "compare_at_size", "picture_curves"]
+__all__ = ["CURVE_SETTINGS", "AtSize", "PictureCurve", "compare_at_size", "our_curve", "picture_curves"]
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +14,7 @@ import numpy as np
 from workbench.metrics.distortion import psnr
 from workbench.tasks.compress import Codec, Compressed, compress_image, decompress_image
 from workbench.tasks.evaluate.baselines import Baseline, baselines, encode_to_size
+from workbench.tasks.evaluate.rate_distortion import OURS
 
 Progress = Callable[[float, str], None]
 
@@ -80,16 +81,33 @@ def compare_at_size(
         InputError: if the picture or the entropy model is not accepted.
     """
     others = baselines() if others is None else others
-    progress(0.0, "Λ24-SQ")
+    progress(0.0, OURS)
     ours = compress_image(image, codec, entropy=entropy)
     back = decompress_image(ours.data, codec=codec).image
-    shown = [_at_size("Λ24-SQ", image, ours.data, back, fits=True)]
+    shown = [_at_size(OURS, image, ours.data, back, fits=True)]
     for number, other in enumerate(others):
         progress((number + 1) / (len(others) + 1), other.name)
         data, fits = encode_to_size(other, image, len(ours.data))
         shown.append(_at_size(other.name, image, data, other.decode(data), fits=fits))
     progress(1.0, "done")
     return ours, shown
+
+
+def our_curve(image: np.ndarray, codecs: Sequence[Codec], *, entropy: str | None = None) -> PictureCurve:
+    """Our own curve on one picture, through one point a codec, in their order.
+
+    Args:
+        image: uint8, shape (H, W, 3).
+        codecs: One a rate.
+        entropy: The entropy model; the best of a codec that has none of that name, or where it is None.
+    """
+    rates, qualities = [], []
+    for codec in codecs:
+        known = entropy if entropy in codec.entropies else None
+        data = compress_image(image, codec, entropy=known).data
+        rates.append(8 * len(data) / (image.shape[0] * image.shape[1]))
+        qualities.append(psnr(image, decompress_image(data, codec=codec).image))
+    return PictureCurve(OURS, rates, qualities)
 
 
 def picture_curves(image: np.ndarray, *, others: Sequence[Baseline] | None = None) -> list[PictureCurve]:

@@ -4,7 +4,7 @@ A stock Gradio image opens whatever Pillow can open, decodes `data:` addresses a
 does none of it: it hands the path of the uploaded file to the task, which reads it through `workbench.images.files`.
 """
 
-__all__ = ["example_pictures", "picture_input", "picture_output"]
+__all__ = ["example_pictures", "only_uploads", "picture_input", "picture_output"]
 
 from pathlib import Path
 
@@ -28,17 +28,22 @@ def picture_input(label: str, *, value: Path | None = None, height: int = 320, e
         interactive=True,
         elem_id=elem_id,
     )
-    keep = picture.async_move_resource_to_block_cache
-
-    async def keep_uploads(place: str | Path | None) -> str | None:
-        if place is not None and is_http_url_like(str(place)):
-            raise gr.Error("Send the picture itself: the workbench fetches nothing from the network.")
-        return await keep(place)
-
     # On the object and not in a subclass: Gradio writes a .pyi file beside the module of every subclass it meets.
     picture.preprocess = _path_of
-    picture.async_move_resource_to_block_cache = keep_uploads
+    only_uploads(picture)
     return picture
+
+
+def only_uploads(component: gr.Image | gr.File) -> None:
+    """Let an input take uploaded files alone: an address is refused and not fetched."""
+    keep = component.async_move_resource_to_block_cache
+
+    async def keep_uploads(url_or_file_path: str | Path | None) -> str | None:
+        if url_or_file_path is not None and is_http_url_like(str(url_or_file_path)):
+            raise gr.Error("Send the file itself: the workbench fetches nothing from the network.")
+        return await keep(url_or_file_path)
+
+    component.async_move_resource_to_block_cache = keep_uploads
 
 
 def _path_of(payload: ImageData | None) -> str | None:

@@ -1,0 +1,330 @@
+"""The Compress tab: a picture becomes a .leech file and comes back, beside what other codecs make of as many bytes."""
+
+__all__ = ["build"]
+
+import functools
+import math
+import tempfile
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+
+from workbench import hub
+from workbench.coding.container import OVERHEAD
+from workbench.coding.tables import load_tables
+from workbench.errors import ContainerError, InputError, UnknownModelError, WorkbenchError
+from workbench.images.files import read_image
+from workbench.metrics.distortion import psnr
+from workbench.tasks import catalogue
+from workbench.tasks.compress import (
+    SUFFIX,
+    Codec,
+    Compressed,
+    codec_for,
+    compress_image,
+    decompress_image,
+    describe,
+    qualities,
+)
+from workbench.tasks.compress_compare import AtSize, PictureCurve, compare_at_size, our_curve, picture_curves
+from workbench.ui.context import Context, shown_errors
+from workbench.ui.figures import cells, figures_table
+from workbench.ui.gallery import gallery, item
+from workbench.ui.look import intro
+from workbench.ui.pictures import only_uploads, picture_input, picture_output
+
+_BEST = "best"
+_ENTROPIES = (_BEST, "context", "static", "fixed")
+_SIDE = 768  # pixels a side of what is compared at most: six codecs take their time, and the page holds six pictures
+_COLOURS = {"JPEG": "#b86a00", "JPEG 2000": "#747992", "WebP": "#207f74", "AVIF": "#b04a73", "JPEG XL": "#7a53bb"}
+_FACTS = (
+    ("model", "Model", "the network that made it; another one is refused"),
+    ("model_hash", "Weights", "first 8 bytes of their SHA-256"),
+    ("codebook_hash", "Codebook", "first 8 bytes of its SHA-256: the order of the words is a promise"),
+    ("tables_digest", "Tables", "of the entropy model; zero where it has none"),
+)
+
+
+def build(context: Context) -> None:
+    """Lay out the tab inside `gr.Blocks`."""
+    examples = context.examples()
+    rates = list(qualities())
+    intro(
+        "How small is a picture in words?",
+        "Tokens are bits. Written one after the other, by how likely each one is, they make a file that gives the same "
+        "tokens on every machine, or is refused. Transparency is laid on white first.",
+    )
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=4, min_width=300):
+            picture = picture_input(
+                "Your picture", value=examples[0] if examples else None, height=260, elem_id="compress-input"
+            )
+            gr.Examples(
+                [[str(path)] for path in examples], picture, label="Or one of these", elem_id="compress-examples"
+            )
+            rate = gr.Radio(
+                [(str(one), one) for one in rates],
+                value=2 if 2 in rates else next(iter(rates), None),
+                label="Rate",
+                elem_id="compress-rate",
+            )
+            entropy = gr.Radio(
+                list(_ENTROPIES),
+                value=_BEST,
+                label="Entropy model",
+                info="Who says how likely a word is: nobody (fixed), counts (static), or its neighbours (context).",
+                elem_id="compress-entropy",
+            )
+            run = gr.Button("Compress", variant="primary", size="lg", elem_id="compress-run")
+        with gr.Column(scale=8, min_width=320):
+            slider = gr.ImageSlider(
+                label="Before and after",
+                format="png",
+                type="filepath",
+                interactive=False,
+                max_height=520,
+                elem_id="compress-slider",
+            )
+            file = gr.File(label=f"The {SUFFIX} file", interactive=False, height=90, elem_id="compress-file")
+            figures = figures_table("What it costs", elem_id="compress-figures")
+    gr.Markdown("### As many bytes, other codecs\nPoint at a picture to enlarge the same place in all.")
+    beside = gallery("At equal size", elem_id="compress-gallery")
+    plot = gr.Plot(label="Rate and distortion", show_label=False, elem_id="compress-plot")
+    intro("And back again", f"Drop a {SUFFIX} file. What is cut, changed, or made with another model gives no picture.")
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=5, min_width=300):
+            given = gr.File(
+                label=f"A {SUFFIX} file", file_types=[SUFFIX], type="filepath", height=120, elem_id="decompress-input"
+            )
+            only_uploads(given)
+            back = picture_output("The picture in it", height=360, elem_id="decompress-picture")
+        with gr.Column(scale=7, min_width=320):
+            facts = figures_table("What stands in it", elem_id="decompress-figures")
+
+    gr.on(None, _rates, None, rate, api_visibility="private", show_progress="hidden")
+    gr.on(None, _entropies, rate, entropy, api_visibility="private", show_progress="hidden")
+    encoded = gr.on(
+        [run.click, picture.upload],
+        shown_errors(_encode),
+        [picture, rate, entropy],
+        [file, slider, figures],
+        api_name="encode",
+        api_description=f"Compress a picture: the {SUFFIX} file, before and after, and the figures.",
+        **context.model_work,
+    )
+    compared = encoded.success(
+        shown_errors(_beside), [picture, rate, entropy], beside, api_visibility="private", **context.model_work
+    )
+    compared.success(
+        shown_errors(_curves), [picture, rate, entropy], plot, api_visibility="private", **context.model_work
+    )
+    given.clear(_nothing, None, [back, facts], api_visibility="private", show_progress="hidden")
+    given.upload(_nothing, None, [back, facts], api_visibility="private", show_progress="hidden").then(
+        shown_errors(_decode),
+        given,
+        [back, facts],
+        api_name="decode",
+        api_description=f"Turn a {SUFFIX} file back into the picture; also what stands in its header.",
+        **context.model_work,
+    )
+
+
+# ---- what can be chosen
+
+
+@functools.cache
+def _bits_per_pixel(model: str) -> float | None:
+    """Bits a pixel of a model's tokens where every word costs the same; None where that is not said."""
+    row = next((entry.row() for entry in catalogue.tokenizers() if entry.name == model), {})
+    bits, factor = row.get("bits_per_token"), row.get("factor")
+    return float(bits) / factor**2 if isinstance(bits, float) and isinstance(factor, int) else None
+
+
+def _rates() -> gr.Radio:
+    """The rungs of the ladder at hand, each with what it costs at most."""
+    labels = {}
+    for quality, model in qualities().items():
+        bits = _bits_per_pixel(model)
+        labels[quality] = model if bits is None else f"{bits:.2f} bits/pixel"
+    return gr.Radio([(f"{quality} · {label}", quality) for quality, label in labels.items()])
+
+
+def _entropies(quality: int | None) -> gr.Radio:
+    """The entropy models that the model of a quality has tables for."""
+    names: tuple[str, ...] = ("fixed",)
+    try:
+        tables = load_tables(hub.resolve(qualities()[quality])) if quality is not None else None
+        names = tables.names if tables else names
+    except (WorkbenchError, KeyError):  # what is wrong is said when it is asked for
+        pass
+    return gr.Radio([name for name in _ENTROPIES if name in (_BEST, *names)], value=_BEST)
+
+
+# ---- a picture becomes a file
+
+
+def _read(path: str | None) -> np.ndarray:
+    if path is None:
+        raise InputError("choose a picture first: upload one, paste one, or take an example")
+    return read_image(path, name=Path(path).name)
+
+
+def _codec(quality: int | None) -> Codec:
+    if quality is None:
+        raise InputError("choose a rate first")
+    return codec_for(quality=quality)
+
+
+def _entropy(chosen: str) -> str | None:
+    return None if chosen == _BEST else chosen
+
+
+def _encode(path: str | None, quality: int | None, entropy: str) -> tuple[object, ...]:
+    """The answer of the tab to a picture, a rate and an entropy model."""
+    image, codec = _read(path), _codec(quality)
+    result = compress_image(image, codec, entropy=_entropy(entropy))
+    back = decompress_image(result.data, codec=codec)
+    folder = Path(tempfile.mkdtemp(dir=gr.utils.get_upload_folder()))
+    target = folder / f"{Path(str(path)).stem}{SUFFIX}"
+    target.write_bytes(result.data)
+    table = _costs(result, codec, image, back.image, Path(str(path)).stat().st_size)
+    return str(target), (image, back.image), table
+
+
+def _costs(result: Compressed, codec: Codec, image: np.ndarray, back: np.ndarray, uploaded: int) -> dict[str, object]:
+    """The figures of a file as the table shows them."""
+    row, size, raw = result.row(), len(result.data), image.size
+    quality, tokens = psnr(image, back), result.container.tokens
+    rows = [
+        ("File", f"{size:,} bytes", f"entropy model {result.container.entropy}, header included"),
+        ("Ratio", f"{raw / size:.1f} : 1", f"to {raw:,} bytes of pixels; the file you gave has {uploaded:,}"),
+        ("Bits per pixel", f"{row['bpp']:.4f}", "an uncompressed picture has 24"),
+        ("Bits per token", f"{row['bits_per_token']:.3f}", f"{math.log2(codec.size):.3f} if all words cost the same"),
+        ("Tokens", f"{tokens:,}", f"a grid of {_grid(result.container.shape)} for {_pixels(image)}"),
+    ]
+    for name in codec.entropies:
+        if name != result.container.entropy:
+            bits = codec.entropy_model(name).bits(result.indices)
+            rows.append((f"With {name}", f"{math.ceil(bits / 8) + size - len(result.container.payload):,} bytes", ""))
+    rows += [
+        ("PSNR", f"{quality:.2f} dB", "higher is better; 3 dB is half the squared error"),
+        ("Time", f"{result.seconds:.2f} s", "tokenizer and coder, on this machine"),
+    ]
+    return cells(rows, {**row, "psnr": quality if math.isfinite(quality) else None})
+
+
+def _grid(shape: tuple[int, int, int]) -> str:
+    depth, rows, columns = shape
+    return f"{columns} × {rows}" + (f" × {depth} deep" if depth > 1 else "")
+
+
+def _pixels(image: np.ndarray) -> str:
+    return f"{image.shape[1]:,} × {image.shape[0]:,} pixels"
+
+
+# ---- other codecs
+
+
+def _part(image: np.ndarray) -> np.ndarray:
+    """The picture, or its middle where it is larger than what is compared."""
+    top, left = (max(side - _SIDE, 0) // 2 for side in image.shape[:2])
+    return np.ascontiguousarray(image[top : top + _SIDE, left : left + _SIDE])
+
+
+def _beside(
+    path: str | None,
+    quality: int | None,
+    entropy: str,
+    progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio hands in the bar by this default
+) -> dict[str, object]:
+    """What every codec makes of the picture with as many bytes."""
+    whole, codec = _read(path), _codec(quality)
+    image = _part(whole)
+    _, shown = compare_at_size(
+        image, codec, entropy=_entropy(entropy), progress=lambda done, name: progress(done, desc=name)
+    )
+    note = _pixels(image) + ("" if image.shape == whole.shape else ": its middle, compressed by itself")
+    return {"items": [item("original", note, image), *(_shown(one) for one in shown)]}
+
+
+def _shown(one: AtSize) -> object:
+    size = f"{one.bytes:,} bytes" + ("" if one.fits else ", its smallest")
+    return item(one.name, f"{size}, {one.psnr:.2f} dB", one.image)
+
+
+def _curves(
+    path: str | None,
+    quality: int | None,
+    entropy: str,
+    progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio hands in the bar by this default
+) -> object:
+    """Rate and distortion of this picture: every rung at hand, the chosen one marked, and the other codecs."""
+    image, chosen = _part(_read(path)), _codec(quality)
+    codecs = [chosen if number == quality else codec_for(quality=number) for number in qualities()]
+    progress(0.2, desc="our rates")
+    ours = our_curve(image, codecs, entropy=_entropy(entropy))
+    progress(0.6, desc="other codecs")
+    return _plot(ours, list(qualities()).index(int(quality or 0)), picture_curves(image))
+
+
+def _plot(ours: PictureCurve, chosen: int, others: list[PictureCurve]) -> object:
+    import plotly.graph_objects as go
+
+    point = "%{y:.2f} dB at %{x:.3f} bits/pixel"
+    figure = go.Figure()
+    for curve in others:
+        line = {"x": list(curve.bits_per_pixel), "y": list(curve.psnr), "name": curve.name, "hovertemplate": point}
+        figure.add_scatter(**line, mode="lines+markers", line={"color": _COLOURS.get(curve.name), "width": 1.5})
+    sizes = [18 if number == chosen else 10 for number in range(len(ours.psnr))]
+    marker = {"symbol": "star", "size": sizes, "color": "#5463e0"}
+    figure.add_scatter(
+        x=list(ours.bits_per_pixel),
+        y=list(ours.psnr),
+        name=ours.name,
+        hovertemplate=point,
+        mode="lines+markers",
+        marker=marker,
+        line={"color": "#5463e0", "width": 3},
+    )
+    ticks = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10]
+    figure.update_xaxes(title="bits per pixel, all of the file counted", type="log", tickvals=ticks)
+    figure.update_yaxes(title="PSNR (dB)")
+    figure.update_layout(
+        height=420,
+        template="none",
+        margin={"l": 55, "r": 10, "t": 10, "b": 80},
+        legend={"orientation": "h", "y": -0.22},
+    )
+    return figure
+
+
+# ---- a file becomes a picture
+
+
+def _nothing() -> tuple[None, dict[str, object]]:
+    """No picture and no facts: what is shown never outlives its file."""
+    return None, cells((), {})
+
+
+def _decode(path: str | None) -> tuple[object, ...]:
+    """The picture in a file and what its header says."""
+    if path is None:
+        raise InputError(f"choose a {SUFFIX} file first")
+    try:
+        result = decompress_image(Path(path))
+    except UnknownModelError as error:
+        said = str(error).partition(": ")[0]
+        raise ContainerError(f"{said}: the command line decodes it where you say where the model is") from error
+    container, size = result.container, Path(path).stat().st_size
+    told = {**describe(container), "bytes": size, "bpp": 8 * size / (container.width * container.height)}
+    header = OVERHEAD + len(container.model)
+    rows = [
+        ("Picture", f"{container.width:,} × {container.height:,}", "pixels"),
+        ("Tokens", f"{container.tokens:,}", f"a grid of {_grid(container.shape)}"),
+        ("File", f"{size:,} bytes", f"{header} of them header, name and check; {told['bpp']:.4f} bits a pixel"),
+        ("Entropy model", container.entropy, "in integers only: the tokens are the same on every machine"),
+        *((title, str(told[key]), note) for key, title, note in _FACTS),
+        ("Time", f"{result.seconds:.2f} s", "coder and tokenizer, on this machine"),
+    ]
+    return result.image, cells(rows, told)
