@@ -86,7 +86,7 @@ def evaluate_reconstruction(
     others = {distance.name: distance.between for distance in perceptual}
     total = min(len(source), limit or len(source))
     moments: dict[str, tuple[Moments, Moments]] = {}
-    usage = UsageCounter(tokenizer.quantizer.size)
+    usage = UsageCounter(tokenizer.words)
     each: dict[str, list[float | None]] = {}
     pixels = pictures = 0
     for sample in islice(source, limit):
