@@ -46,7 +46,11 @@ def build(context: Context | None = None) -> gr.Blocks:
             for title, lay_out in TABS.items():
                 with gr.Tab(title, id=title.lower(), elem_id=f"tab-{title.lower()}"):
                     lay_out(context)
-        page.load(context.refreshed_models, None, context.model_choices, api_visibility="private")
+        news = [page.load, *context.model_news]
+        gr.on(
+            news, context.refreshed_models, None, context.model_choices,
+            api_visibility="private", show_progress="hidden",
+        )  # fmt: skip
     page.queue(max_size=MAX_QUEUE, default_concurrency_limit=4)
     return page
 
