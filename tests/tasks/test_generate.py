@@ -21,6 +21,7 @@ from workbench.tasks.generate import (
     finished,
     fresh_seed,
     generate,
+    in_turn,
     interpolate,
     picture_grid,
     write_grid,
@@ -139,6 +140,13 @@ def test_every_file_knows_its_settings(pair, tmp_path):
             assert json.loads(image.text["workbench"])["picture"] == number
     again = finished(generate(pair, Order(kept["classes"], seed=kept["seed"], controls=drawn.settings.controls)))
     assert np.array_equal(again.images, drawn.images)
+
+
+def test_classes_are_taken_in_turn(pair):
+    assert in_turn(pair, ["roses"], 2) == ["roses", "roses"]
+    assert in_turn(pair, [], 3) == ["daisy", "roses", "daisy"]
+    with pytest.raises(InputError, match=f"1 to {MAX_PICTURES} pictures at a time, got -3"):
+        in_turn(pair, ["roses"], -3)
 
 
 def test_pictures_in_a_grid():

@@ -17,6 +17,7 @@ __all__ = [
     "finished",
     "fresh_seed",
     "generate",
+    "in_turn",
     "interpolate",
     "numbered",
     "picture_grid",
@@ -163,19 +164,33 @@ def fresh_seed() -> int:
     return secrets.randbelow(MAX_SEED + 1)
 
 
+def in_turn(pair: Pair, labels: Sequence[str | int], count: int) -> list[str | int]:
+    """A class for each of `count` pictures: those named, in turn; or all there are, if none is named.
+
+    Raises:
+        InputError: if the number is out of range.
+    """
+    _check_count(count)
+    chosen = list(labels) or list(pair.generator.classes)
+    return [chosen[number % len(chosen)] for number in range(count)]
+
+
 def check_order(pair: Pair, order: Order) -> None:
     """Refuse what cannot be drawn, before anything is.
 
     Raises:
         InputError: if a class is unknown, their number, the seed or a control is out of range.
     """
-    count = len(order.labels)
-    if not 1 <= count <= MAX_PICTURES:
-        raise InputError(f"expected 1 to {MAX_PICTURES} pictures at a time, got {count}")
+    _check_count(len(order.labels))
     if not 0 <= order.seed <= MAX_SEED:
         raise InputError(f"the seed must be from 0 to {MAX_SEED}, got {order.seed}")
     numbered(pair, order.labels)
     check_controls(pair.generator, order.controls)
+
+
+def _check_count(count: int) -> None:
+    if not 1 <= count <= MAX_PICTURES:
+        raise InputError(f"expected 1 to {MAX_PICTURES} pictures at a time, got {count}")
 
 
 def generate(pair: Pair, order: Order, *, watch: Watch = UNWATCHED) -> Iterator[Drawn]:
