@@ -1,5 +1,6 @@
 """Pictures to train on: archives are unpacked under our own names and within limits, drawn sets are made once."""
 
+import contextlib
 import io
 import tarfile
 import zipfile
@@ -75,15 +76,62 @@ def test_links_of_a_tar_are_not_followed(tmp_path):
         unpack(archive, tmp_path / "out")
 
 
-def test_bombs_and_crowds_are_refused(tmp_path, monkeypatch):
-    bomb = make_zip(tmp_path / "bomb.zip", {"a.png": bytes(3 << 20)})
-    assert bomb.stat().st_size < 10_000
+def test_bombs_and_crowds_are_refused_and_leave_nothing(tmp_path, monkeypatch):
+    out = tmp_path / "place" / "out"
+    zeros = bytes(3 << 20)
+    bombs = [
+        make_zip(tmp_path / "bomb.zip", {"a.png": zeros}),
+        make_tar(tmp_path / "bomb.tar.gz", {"a.png": zeros}, "w:gz"),
+        make_tar(tmp_path / "aside.tar.gz", {"skipped.bin": zeros, "a.png": png()}, "w:gz"),
+        make_tar(tmp_path / "bomb.tar.xz", {"a.png": zeros}, "w:xz"),
+        tmp_path / "header.tar.gz",
+    ]
+    with tarfile.open(bombs[-1], "w:gz", format=tarfile.PAX_FORMAT, pax_headers={"comment": "0" * len(zeros)}) as file:
+        file.addfile(tarfile.TarInfo("a.png"))
     monkeypatch.setattr(training_data, "MOST_BYTES", 1 << 20)
-    with pytest.raises(InputError, match="MiB"):
-        unpack(bomb, tmp_path / "one")
-    monkeypatch.setattr(training_data, "MOST_PICTURES", 2)
-    with pytest.raises(InputError, match="more than 2 pictures"):
-        unpack(make_zip(tmp_path / "crowd.zip", {f"{i}.png": png() for i in range(3)}), tmp_path / "two")
+    for bomb in bombs:
+        assert bomb.stat().st_size < 20_000
+        with pytest.raises(InputError, match=r"more than 1 MiB"):
+            unpack(bomb, out)
+    monkeypatch.setattr(training_data, "MOST_MEMBERS", 2)
+    for crowd in (
+        make_zip(tmp_path / "crowd.zip", {f"{i}.txt": b"" for i in range(3)}),
+        make_tar(tmp_path / "crowd.tar", {f"{i}.png": png() for i in range(3)}),
+    ):
+        with pytest.raises(InputError, match="more than 2 files"):
+            unpack(crowd, out)
+    monkeypatch.setattr(training_data, "MOST_ARCHIVE", 100)
+    with pytest.raises(InputError, match="too much for an upload"):
+        unpack(bombs[0], out)
+    assert list(out.parent.iterdir()) == []
+
+
+def test_thousands_of_members_are_taken(tmp_path):
+    names = [f"{'deep/' * (i % 7)}{i % 3}/{i}.png" for i in range(2000)]
+    for archive in (
+        make_zip(tmp_path / "many.zip", dict.fromkeys(names, b"x")),
+        make_tar(tmp_path / "many.tar", dict.fromkeys(names, b"x")),
+    ):
+        assert unpack(archive, tmp_path / f"out-{archive.suffix}") == 2000
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
+def test_whatever_the_bytes_say_it_is_pictures_or_a_message(tmp_path, kind):
+    archive = tmp_path / f"set.{kind}"
+    make_zip(archive, MEMBERS) if kind == "zip" else make_tar(archive, MEMBERS, "w:gz" if kind == "tar.gz" else "w")
+    whole, luck, refused = archive.read_bytes(), np.random.default_rng(1), 0
+    for number in range(150):
+        content = bytearray(whole)
+        for place in luck.integers(len(whole), size=luck.integers(1, 8)):
+            content[place] = luck.integers(256)
+        archive.write_bytes(bytes(content[: luck.integers(len(whole))] if number % 3 == 0 else content))
+        out = tmp_path / "outs" / str(number)
+        with contextlib.suppress(InputError):
+            unpack(archive, out)
+        refused += not out.exists()
+    assert refused
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["outs", archive.name]
+    assert not [p for p in (tmp_path / "outs").iterdir() if p.name.startswith(".")]
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut"])

@@ -13,13 +13,17 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 _HEIGHT = 320
+_POINTS = 500  # of a curve: more than the page has pixels for
 
 
 def loss_plot(state: RunState) -> "Figure":
-    """The loss of each line of the log, and its running mean."""
+    """The loss of the lines of the log, of a long one each mean of several, and its running mean."""
     from plotly import graph_objects as go
 
-    steps, losses = np.array(state.losses, dtype=np.float64).reshape(-1, 2).T
+    points = np.array(state.losses, dtype=np.float64).reshape(-1, 2)
+    several = -(-len(points) // _POINTS)
+    whole = len(points) // max(several, 1) * several
+    steps, losses = points[:whole].reshape(-1, max(several, 1), 2).mean(axis=1).T
     figure = go.Figure()
     figure.add_scatter(x=steps, y=losses, name="loss", mode="lines", line={"color": INK, "width": 1})
     if len(losses) >= 10:

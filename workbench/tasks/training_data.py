@@ -1,33 +1,52 @@
 """Pictures to train on, from where a person has them: a folder, an uploaded archive, or drawn by rule.
 
 An archive is a claim, not a fact: only members that are named like pictures are taken, under names of our own, and
-sizes are counted while they are unpacked, so neither a path inside it nor a bomb gets anywhere. What the pictures hold
+bytes are counted as they come out of it, so neither a path inside it nor a bomb gets anywhere. What the pictures hold
 is checked when they are read for training.
 """
 
 __all__ = ["held_out_pictures", "synthetic_folder", "unpack"]
 
+import bz2
+import gzip
+import lzma
 import re
-import shutil
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from PIL import Image
+
 from workbench.errors import InputError
 from workbench.images.examples import list_examples
-from workbench.images.files import SUFFIXES, write_png
+from workbench.images.files import SUFFIXES
 from workbench.images.synthetic import CLASSES, render
+from workbench.tasks.whole_folder import whole_folder
 
 Progress = Callable[[float, str], None]
 
-MOST_PICTURES = 20_000
-MOST_BYTES = 500 << 20  # unpacked, all pictures together
+MOST_ARCHIVE = 200 << 20  # the archive itself
+MOST_BYTES = 500 << 20  # what comes out of it, all together
+MOST_MEMBERS = 50_000
 _CHUNK = 1 << 20
 _SIZE = 96  # pixels a side of a drawn picture
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
+_COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}  # by their first two bytes
+# What the readers of archives raise on bytes that make no sense.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    ValueError,
+    OverflowError,
+    RuntimeError,  # a member that is encrypted, or compressed in a way that is not known
+)
 
 
 def synthetic_folder(folder: Path, *, count: int = 720, seed: int = 0, progress: Progress | None = None) -> Path:
@@ -42,15 +61,15 @@ def synthetic_folder(folder: Path, *, count: int = 720, seed: int = 0, progress:
     done = folder / f"set-{seed}-{count}"
     if done.is_dir():
         return done
-    aside = folder / f".{done.name}"
-    shutil.rmtree(aside, ignore_errors=True)
-    for number in range(count):
-        label = number % len(CLASSES)
-        picture = render(label, size=_SIZE, seed=seed, number=number)
-        write_png(picture, aside / CLASSES[label] / f"{number:05}.png", force=True)
-        if progress and number % 20 == 0:
-            progress(number / count, f"drawing {number} of {count} pictures")
-    aside.rename(done)
+    with whole_folder(done) as place:
+        for name in CLASSES:
+            (place / name).mkdir()
+        for number in range(count):
+            label = number % len(CLASSES)
+            picture = render(label, size=_SIZE, seed=seed, number=number)
+            Image.fromarray(picture).save(place / CLASSES[label] / f"{number:05}.png")
+            if progress and number % 20 == 0:
+                progress(number / count, f"drawing {number} of {count} pictures")
     return done
 
 
@@ -67,7 +86,7 @@ def unpack(archive: Path, folder: Path) -> int:
 
     Args:
         archive: A zip file, or a tar file, compressed or not.
-        folder: Where to; must not hold anything yet.
+        folder: Where to; it must not exist yet, and does not after an error.
 
     Returns:
         How many pictures were taken.
@@ -75,51 +94,74 @@ def unpack(archive: Path, folder: Path) -> int:
     Raises:
         InputError: if it is no archive, is damaged, holds no pictures, or more than is allowed.
     """
-    count = total = 0
     try:
-        for name, member in _members(archive):
-            count += 1
-            if count > MOST_PICTURES:
-                raise InputError(
-                    f"{archive.name} holds more than {MOST_PICTURES:,} pictures; train from a folder instead"
-                )
-            place = _place(name, folder, count)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with member() as source, place.open("xb") as target:
-                while chunk := source.read(_CHUNK):
-                    total += len(chunk)
-                    if total > MOST_BYTES:
-                        size = f"more than {MOST_BYTES >> 20} MiB of pictures"
-                        raise InputError(f"{archive.name} holds {size}; train from a folder instead")
-                    target.write(chunk)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        if archive.stat().st_size > MOST_ARCHIVE:
+            raise _too_much(archive, f"more than {MOST_ARCHIVE >> 20} MiB")
+        with whole_folder(folder) as place:
+            members = _of_zip if zipfile.is_zipfile(archive) else _of_tar
+            count = _take(members(archive), place, archive)
+            if not count:
+                raise InputError(f"{archive.name} holds no picture ({', '.join(sorted(SUFFIXES))})")
+    except InputError:
+        raise
+    except _DAMAGE as error:
         raise InputError(f"{archive.name} is damaged or not a .zip or .tar archive: {error}") from error
-    if not count:
-        raise InputError(f"{archive.name} holds no picture ({', '.join(sorted(SUFFIXES))})")
     return count
 
 
-def _members(archive: Path) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Name and opener of each member that is a file named like a picture."""
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as whole:
-            for info in whole.infolist():
-                if not info.is_dir() and _is_picture(info.filename):
-                    yield info.filename, lambda info=info: whole.open(info)
-    else:
-        with tarfile.open(archive) as whole:
-            for member in whole:
-                if member.isreg() and _is_picture(member.name):
-                    yield member.name, lambda member=member: _of_tar(whole, member)
+def _take(members: Iterator[tuple[str, Callable[[], IO[bytes] | None]]], folder: Path, archive: Path) -> int:
+    """Write what is named like a picture into a folder, and count it."""
+    count = total = 0
+    for number, (name, opened) in enumerate(members):
+        if number >= MOST_MEMBERS:
+            raise _too_much(archive, f"more than {MOST_MEMBERS:,} files")
+        if not _is_picture(name) or (source := opened()) is None:
+            continue
+        count += 1
+        place = _place(name, folder, count)
+        place.parent.mkdir(exist_ok=True)
+        with source, place.open("xb") as target:
+            while chunk := source.read(_CHUNK):
+                total += len(chunk)
+                if total > MOST_BYTES:
+                    raise _too_much(archive, f"more than {MOST_BYTES >> 20} MiB of pictures")
+                target.write(chunk)
+    return count
 
 
-@contextmanager
-def _of_tar(whole: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[IO[bytes]]:
-    source = whole.extractfile(member)
-    if source is None:
-        raise tarfile.ReadError(f"{member.name} has no content")
-    with source:
-        yield source
+def _of_zip(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes] | None]]]:
+    """Name and opener of each file in a zip archive."""
+    with zipfile.ZipFile(archive) as whole:
+        for info in whole.infolist():
+            yield info.filename, lambda info=info: None if info.is_dir() else whole.open(info)
+
+
+def _of_tar(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes] | None]]]:
+    """Name and opener of each file in a tar archive, to be read in this order; links are none."""
+    with archive.open("rb") as file:
+        unpacked = _COMPRESSED.get(file.read(2), open)
+    with unpacked(archive, "rb") as stream, tarfile.open(fileobj=_Counted(stream, archive), mode="r|") as whole:
+        for member in whole:
+            yield member.name, lambda member=member: whole.extractfile(member) if member.isreg() else None
+
+
+class _Counted:
+    """A stream that gives out no more bytes than an archive may hold: also skipping a file reads it."""
+
+    def __init__(self, stream: IO[bytes], archive: Path) -> None:
+        self.stream, self.archive, self.left = stream, archive, MOST_BYTES + _CHUNK
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, at most `size`."""
+        found = self.stream.read(size)
+        self.left -= len(found)
+        if self.left < 0:
+            raise _too_much(self.archive, f"more than {MOST_BYTES >> 20} MiB")
+        return found
+
+
+def _too_much(archive: Path, what: str) -> InputError:
+    return InputError(f"{archive.name} holds {what}, too much for an upload; train from a folder instead")
 
 
 def _is_picture(name: str) -> bool:

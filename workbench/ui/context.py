@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 
 import gradio as gr
 
-from workbench.errors import InputError, WorkbenchError
+from workbench.errors import InputError, WorkbenchError, did_you_mean
 from workbench.tasks import catalogue
 from workbench.ui.pictures import example_pictures
 
@@ -29,6 +29,7 @@ class Context:
         allow_paths: Folders on this machine that a person of the app may name; empty unless the app was started so.
         model_work: Settings of every event that runs a network: all of them share one place in the queue.
         model_choices: The choices of tokenizers on the page, in the order in which they were laid out.
+        model_news: Events after which there may be other models: the page reads the choices anew.
     """
 
     allow_paths: tuple[Path, ...] = ()
@@ -37,6 +38,7 @@ class Context:
     )
 
     model_choices: list[gr.Dropdown] = field(default_factory=list)
+    model_news: list[Callable[..., object]] = field(default_factory=list)
 
     def folder(self, text: str) -> Path:
         """The folder that a person named, if it lies in one that the app was started with.
@@ -61,6 +63,8 @@ class Context:
     def model_choice(self, label: str = "Tokenizer", *, info: str | None = None, elem_id: str) -> gr.Dropdown:
         """A choice of tokenizers, which the page refreshes when models appear."""
         choice = gr.Dropdown(self.models(), value=self.default_model(), label=label, info=info, elem_id=elem_id)
+        # A program that never opened the page knows models by name that were not there when it was laid out.
+        choice.preprocess = functools.partial(_at_hand, self.models)
         self.model_choices.append(choice)
         return choice
 
@@ -104,6 +108,13 @@ def shown_errors(function: Callable[P, R]) -> Callable[P, R]:
             raise _message(error) from error
 
     return guarded
+
+
+def _at_hand(offered: Callable[[], list[str]], name: object) -> str | None:
+    """The model that was chosen, if it is on offer now."""
+    if name is None or name in offered():
+        return name  # type: ignore[return-value] - a name on offer is a text
+    raise gr.Error(html.escape(did_you_mean("model", str(name), offered())), print_exception=False)
 
 
 def _message(error: WorkbenchError) -> gr.Error:

@@ -10,10 +10,11 @@ line go into the checkpoint, so that a resumed curve equals an uninterrupted one
 
 __all__ = ["Journal", "read_log"]
 
+import contextlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,23 +63,22 @@ class Journal:
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's log."""
+    """The lines of a run's log; one that was cut off in the middle is left out."""
     path = folder / "log.jsonl"
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    return list(_lines(path)) if path.exists() else []
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            yield json.loads(line)
 
 
 def _cut(path: Path, step: int) -> None:
     """Drop the lines after `step`, and a last line that was cut off in the middle."""
     if not path.exists():
         return
-    kept = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if entry.get("step", 0) <= step:
-            kept.append(line + "\n")
+    kept = [json.dumps(entry, ensure_ascii=False) + "\n" for entry in _lines(path) if entry.get("step", 0) <= step]
     aside = path.with_suffix(".aside")
     with aside.open("w", encoding="utf-8") as file:
         file.writelines(kept)
