@@ -44,11 +44,11 @@ def main(arguments: list[str] | None = None) -> None:
         return
     held_out = list(tokens_of(tokenizer, (sample.image for sample in open_source(chosen.held_out))))
     tokens = sum(grid.size for grid in held_out)
-    quantizer = tokenizer.quantizer
+    size, code = tokenizer.words, getattr(tokenizer.quantizer.stages[0], "code", None)
     for name in tables.names:
-        model = make_entropy_model(name, size=quantizer.size, code=getattr(quantizer, "code", None), tables=tables)
+        model = make_entropy_model(name, size=size, code=code, tables=tables)
         bits = sum(model.bits(grid) for grid in held_out) / tokens
-        print(f"held out, {name}: {bits:.3f} bits a token, {bits / math.log2(quantizer.size):.3f} of fixed")
+        print(f"held out, {name}: {bits:.3f} bits a token, {bits / math.log2(size):.3f} of fixed")
 
 
 if __name__ == "__main__":

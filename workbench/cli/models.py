@@ -11,18 +11,19 @@ app = typer.Typer(help="List the models at hand.")
 
 @app.command("models")
 def models(json: Json = False) -> None:
-    """List the models at hand: where each lies, its codebook, bits a token, pixels a token, size on disk."""
+    """List the models at hand: where each lies, its codebook, bits a token, tokens a patch, its side, size on disk."""
     from workbench.tasks.catalogue import models_at_hand
 
     rows = [entry.row() for entry in models_at_hand()]
     if json:
         print_json({"models": rows})
         return
-    lines = [("name", "kind", "place", "quantizer", "bits/token", "factor", "MB")]
+    lines = [("name", "kind", "place", "quantizer", "bits/token", "depth", "factor", "MB")]
     for row in rows:
         bits = "-" if row["bits_per_token"] is None else f"{row['bits_per_token']:.3f}"
-        texts = (row["name"], row["kind"], row["place"], row["quantizer"] or "-", bits, row["factor"] or "-")
-        lines.append((*map(str, texts), f"{row['bytes'] / 1e6:.1f}"))
+        texts = (row["name"], row["kind"], row["place"], row["quantizer"] or "-", bits)
+        numbers = (row["depth"] or "-", row["factor"] or "-")
+        lines.append((*map(str, (*texts, *numbers)), f"{row['bytes'] / 1e6:.1f}"))
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -114,6 +114,11 @@ class Tokenizer(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
         """Tokens of a patch: 1, or the stages of a residual quantizer."""
         return len(self.quantizer.stages)
 
+    @property
+    def words(self) -> int:
+        """Number of codewords that a token is one of; the largest where the stages of a quantizer differ."""
+        return max(stage.size for stage in self.quantizer.stages)
+
     # ---- networks alone: what training differentiates
 
     def encode(self, images: Tensor) -> Tensor:
@@ -154,11 +159,11 @@ class Tokenizer(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
                 halo=self.encoder.halo,
                 tile=TILE,
             )
-            return self._as_indices(planes)
+            return self.from_planes(planes)
         grid = self._window_grid(*images.shape[-2:])
         windows = cut_windows(images, window=self.window, overlap=OVERLAP * self.factor)
         planes = torch.cat([self._planes(self.encode(x.to(self._device))) for x in windows.split(4)])
-        return self._as_indices(rearrange(planes, "(b r c) d h w -> b d (r h) (c w)", r=grid[0], c=grid[1]))
+        return self.from_planes(rearrange(planes, "(b r c) d h w -> b d (r h) (c w)", r=grid[0], c=grid[1]))
 
     @torch.inference_mode()
     def detokenize(self, indices: Tensor, *, size: tuple[int, int] | None = None) -> Tensor:
@@ -181,7 +186,7 @@ class Tokenizer(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
                 f"a picture of {size[1]}×{size[0]} pixels has a token grid of {self.grid(*size)}, "
                 f"got {tuple(indices.shape[1:3])}: pass the size of the picture that was tokenized"
             )
-        planes = self._as_planes(indices)
+        planes = self.to_planes(indices)
         if self.window is None:
             images = map_tiles(
                 lambda x: self.decode(self._codes(x)),
@@ -228,6 +233,14 @@ class Tokenizer(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
         rows, columns = self._window_grid(*sides)
         return rows * self.window // self.factor, columns * self.window // self.factor
 
+    def to_planes(self, indices: Tensor) -> Tensor:
+        """Indices (B, h, w) or (B, h, w, d) as one plane a stage: (B, d, h, w), with d = 1 for the former."""
+        return indices.movedim(-1, 1) if self.quantizer.index_shape else indices[:, None]
+
+    def from_planes(self, planes: Tensor) -> Tensor:
+        """The inverse of :meth:`to_planes`: indices as :meth:`tokenize` gives them."""
+        return planes.movedim(1, -1) if self.quantizer.index_shape else planes.squeeze(1)
+
     # ---- files
 
     @classmethod
@@ -269,17 +282,11 @@ class Tokenizer(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
 
     def _planes(self, latents: Tensor) -> Tensor:
         """Indices of latents (B, D, h, w) as planes (B, d, h, w), the layout in which tiles are joined."""
-        return self._as_planes(self.quantizer(latents, channel_first=True).indices)
+        return self.to_planes(self.quantizer(latents, channel_first=True).indices)
 
     def _codes(self, planes: Tensor) -> Tensor:
         """Codes (B, D, h, w) of planes of indices (B, d, h, w)."""
-        return self.quantizer.indices_to_codes(self._as_indices(planes).to(self._device), channel_first=True)
-
-    def _as_planes(self, indices: Tensor) -> Tensor:
-        return indices.movedim(-1, 1) if self.quantizer.index_shape else indices[:, None]
-
-    def _as_indices(self, planes: Tensor) -> Tensor:
-        return planes.movedim(1, -1) if self.quantizer.index_shape else planes.squeeze(1)
+        return self.quantizer.indices_to_codes(self.from_planes(planes).to(self._device), channel_first=True)
 
     def _window_grid(self, height: int, width: int) -> tuple[int, int]:
         overlap = OVERLAP * self.factor

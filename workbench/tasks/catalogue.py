@@ -55,7 +55,7 @@ class Entry:
     Attributes:
         name: What to call it by.
         kind: `tokenizer`, `generator`, …
-        place: `bundled`, `trained here` or `fetched`.
+        place: `bundled`, `trained here`, `converted here` or `fetched`.
         path: Its directory.
         config: Its configuration.
     """
@@ -84,12 +84,15 @@ class Entry:
     def row(self) -> dict[str, object]:
         """What a list shows of it; builds its codebook to tell the bits."""
         settings = self.config.get("quantizer")
+        quantizer = make_quantizer(**settings) if settings else None
+        depth = len(quantizer.stages) if quantizer else None
         return {
             "name": self.name,
             "kind": self.kind,
             "place": self.place,
             "quantizer": self.quantizer,
-            "bits_per_token": make_quantizer(**settings).bits_per_index if settings else None,
+            "depth": depth,
+            "bits_per_token": quantizer.bits_per_index / depth if quantizer and depth else None,
             "factor": self.factor,
             "codebook": self.config.get("codebook"),
             "bytes": self.bytes,
@@ -113,10 +116,11 @@ class Pair:
 def models_at_hand() -> list[Entry]:
     """List every model at hand, of any kind: bundled, then trained here, then fetched, each by name."""
     found: dict[str, Entry] = {}
-    places = [("bundled", hub.PRETRAINED), ("trained here", hub.cache_directory())]
-    for place, folder in places:
-        for config in sorted(folder.glob("*/config.json")):
-            _add(found, config.parent.name, place, config.parent)
+    for config in sorted(hub.PRETRAINED.glob("*/config.json")):
+        _add(found, config.parent.name, "bundled", config.parent)
+    for config in sorted(hub.cache_directory().glob("*/config.json")):
+        converted = (config.parent / "arguments.json").is_file()
+        _add(found, config.parent.name, "converted here" if converted else "trained here", config.parent)
     for name, directory in _fetched():
         _add(found, name, "fetched", directory)
     return list(found.values())

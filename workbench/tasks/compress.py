@@ -47,13 +47,14 @@ from workbench.errors import ContainerError, InputError, ModelError, UnknownMode
 from workbench.images.files import MAX_PIXELS
 from workbench.lattices.code import Code
 from workbench.models.tokenizer import Tokenizer
-from workbench.quantizers.quantizer import Quantizer
 from workbench.tasks.catalogue import default_tokenizer, load_tokenizer, tokenizers
 
 SUFFIX = ".leech"
 
 # Quality → model. A model that is not at hand is a rung that is not offered.
-LADDER: Mapping[int, str] = MappingProxyType({1: "photo-rate-1", 2: "photo-leech", 3: "photo-rate-3", 4: "photo-rate-4"})
+LADDER: Mapping[int, str] = MappingProxyType(
+    {1: "photo-rate-1", 2: "photo-leech", 3: "photo-rate-3", 4: "photo-rate-4"}
+)
 
 Source = str | Path | bytes | BinaryIO
 
@@ -86,7 +87,7 @@ class Codec:
                 f"codebook {tables.codebook[:12]}…, the model has {tokenizer.weights_hash[:12]}… and "
                 f"{tokenizer.fingerprint[:12]}…: make them anew with training/entropy.py"
             )
-        stages = _stages(tokenizer.quantizer)
+        stages = tokenizer.quantizer.stages
         if len({stage.size for stage in stages}) != 1:
             raise InputError(f"stages of one size are expected, got {[stage.size for stage in stages]}")
         self.tokenizer = tokenizer
@@ -200,7 +201,7 @@ def codec_for(model: str | None = None, quality: int | None = None) -> Codec:
     """Return the codec for a model or for a quality; with neither, for the default model.
 
     Raises:
-        InputError: if both are given, or there is no such quality.
+        InputError: if both are given, there is no such quality, or its model is not at hand.
         ModelError: as :func:`load_codec`.
     """
     if quality is None:
@@ -210,7 +211,13 @@ def codec_for(model: str | None = None, quality: int | None = None) -> Codec:
     rungs = qualities()
     if quality not in rungs:
         known = ", ".join(f"{rung} ({name})" for rung, name in rungs.items()) or "none"
-        raise InputError(f"there is no quality {quality} at hand; known: {known}")
+        if quality not in LADDER:
+            raise InputError(f"there is no quality {quality}: the ladder goes from {min(LADDER)} to {max(LADDER)}")
+        name = LADDER[quality]
+        raise InputError(
+            f"quality {quality} is model {name!r}, which is not at hand; at hand: {known}. Take one of these, or train "
+            f"it with `python -m training.tokenizer --recipe {name}` and name its folder with --model"
+        )
     return load_codec(rungs[quality])
 
 
@@ -237,7 +244,7 @@ def compress_image(image: np.ndarray, codec: Codec, *, entropy: str | None = Non
             f"at most {MAX_SIDE}: cut it"
         )
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
-    indices = _depth_first(tokenizer.tokenize(pixels)[0].cpu().numpy())
+    indices = np.ascontiguousarray(tokenizer.to_planes(tokenizer.tokenize(pixels))[0].cpu().numpy())
     payload = model.encode(indices)
     container = Container(
         entropy=model.name,
@@ -302,9 +309,8 @@ def decompress_image(
     container = read_leech(source, max_pixels=max_pixels)
     codec = _matching(container, codec or _codec_of(container, model))
     indices = _decode(container, codec)
-    stacked = torch.from_numpy(indices)
-    grids = stacked[0] if codec.depth == 1 else stacked.permute(1, 2, 0)
-    pixels = codec.tokenizer.detokenize(grids[None], size=(container.height, container.width))[0]
+    tokens = codec.tokenizer.from_planes(torch.from_numpy(indices)[None])
+    pixels = codec.tokenizer.detokenize(tokens, size=(container.height, container.width))[0]
     image = (pixels * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
     return Decompressed(image, container, indices, time.perf_counter() - start)
 
@@ -388,17 +394,6 @@ def _decode(container: Container, codec: Codec) -> np.ndarray:
             f"{codec.tokenizer.name!r}: it says {container.tables_digest.hex()}, the tables are {model.digest.hex()}"
         )
     return model.decode(container.payload, container.shape)
-
-
-def _stages(quantizer: Quantizer) -> list[Quantizer]:
-    """The stages of a residual quantizer; any other one is its own only stage."""
-    depths = getattr(quantizer, "depths", None)
-    return list(depths) if depths is not None else [quantizer]
-
-
-def _depth_first(indices: np.ndarray) -> np.ndarray:
-    """Indices (h, w), or (h, w, depth) of a residual quantizer, as (depth, h, w)."""
-    return indices[None] if indices.ndim == 2 else np.ascontiguousarray(indices.transpose(2, 0, 1))
 
 
 def _prefix(fingerprint: str) -> bytes:

@@ -51,10 +51,10 @@ class Reconstructed:
         model: Name of the tokenizer.
         original: The picture that went in, uint8, shape (H, W, 3).
         image: The picture that came back, uint8, shape (H, W, 3).
-        indices: The tokens, int64, shape (h, w).
+        indices: The tokens, int64, shape (h, w), or (h, w, d) with a residual quantizer.
         measures: `psnr` in dB, `ssim` and `ms_ssim` in [-1, 1] and others by name; None where a measure says nothing.
         reasons: For each measure that is None, why.
-        tokens: Number of tokens, h·w.
+        tokens: Number of tokens, h·w·d.
         bits: Bits they carry, tokens · log2 K.
         bits_per_pixel: `bits / (W·H)`.
         seconds: Wall time of the tokenizer.
@@ -157,7 +157,7 @@ def token_map(indices: np.ndarray, tokenizer: Tokenizer, *, size: tuple[int, int
     the three coordinates become red, green and blue. Colours therefore compare within a picture, not between two.
 
     Args:
-        indices: int64, shape (h, w).
+        indices: int64, shape (h, w), or (h, w, d) with a residual quantizer, whose d codewords are added first.
         tokenizer: The model whose tokens they are.
         size: (H, W) of the picture.
 
@@ -166,8 +166,8 @@ def token_map(indices: np.ndarray, tokenizer: Tokenizer, *, size: tuple[int, int
     """
     import torch
 
-    codes = tokenizer.quantizer.indices_to_codes(torch.from_numpy(indices.reshape(-1)), channel_first=False)
-    points = codes.double().numpy()  # shape: (h·w, D)
+    codes = tokenizer.quantizer.indices_to_codes(torch.from_numpy(indices), channel_first=False)
+    points = codes.double().flatten(0, 1).numpy()  # shape: (h·w, D)
     points = points - points.mean(axis=0)
     _, axes = np.linalg.eigh(points.T @ points)
     axes = axes[:, ::-1][:, :3]
@@ -177,7 +177,7 @@ def token_map(indices: np.ndarray, tokenizer: Tokenizer, *, size: tuple[int, int
     low, high = np.percentile(spread, [2, 98], axis=0)
     colours = np.clip((spread - low) / np.maximum(high - low, 1e-9), 0, 1)
     colours = np.pad(colours, ((0, 0), (0, 3 - colours.shape[1])), mode="edge")
-    picture = (255 * colours).round().astype(np.uint8).reshape(*indices.shape, 3)
+    picture = (255 * colours).round().astype(np.uint8).reshape(*indices.shape[:2], 3)
     height, width = size
     factor = tokenizer.factor
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)[:height, :width]

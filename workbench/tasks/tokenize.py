@@ -99,7 +99,9 @@ def tokenize_shards(
     world = world or World()
     if batch_size < 1 or per_shard < 1 or (square is not None and square < 1):
         raise InputError(f"expected numbers from 1 up, got {batch_size=}, {per_shard=}, {square=}")
-    bits = bits_for(tokenizer.quantizer.size)
+    if tokenizer.depth > 1:
+        raise InputError(f"model {tokenizer.name!r} gives {tokenizer.depth} tokens a patch, shards of tokens hold one")
+    bits = bits_for(tokenizer.words)
     if bits > 32:
         raise InputError(f"indices of {tokenizer.name!r} take {bits} bits, shards of tokens hold at most 32")
     if isinstance(tokenizer, MultiScaleTokenizer):

@@ -137,8 +137,9 @@ def build(context: Context) -> None:
 def _bits_per_pixel(model: str) -> float | None:
     """Bits a pixel of a model's tokens where every word costs the same; None where that is not said."""
     row = next((entry.row() for entry in catalogue.tokenizers() if entry.name == model), {})
-    bits, factor = row.get("bits_per_token"), row.get("factor")
-    return float(bits) / factor**2 if isinstance(bits, float) and isinstance(factor, int) else None
+    bits, depth, factor = (row.get(key) for key in ("bits_per_token", "depth", "factor"))
+    known = isinstance(bits, float) and isinstance(depth, int) and isinstance(factor, int)
+    return depth * bits / factor**2 if known else None  # type: ignore[operator]
 
 
 def _rates() -> gr.Radio:

@@ -91,7 +91,8 @@ def _table(result: Reconstructed) -> dict[str, object]:
         value = result.measures[name]
         shown = "–" if value is None else f"{value:.4f}"
         rows.append((name, shown, result.reasons.get(name, "distance of features, lower is better")))
-    grid = " × ".join(str(side) for side in reversed(result.indices.shape))
+    grid = " × ".join(str(side) for side in reversed(result.indices.shape[:2]))
+    grid += "".join(f", {depth} tokens a place," for depth in result.indices.shape[2:])
     rows += [
         ("Tokens", f"{result.tokens:,}", f"a grid of {grid} for {width} × {height} pixels"),
         ("Bits", f"{result.bits:,.0f}", f"{result.bits / result.tokens:.3f} a token, {result.bits / 8 / 1024:.1f} KiB"),

@@ -51,7 +51,8 @@ class Kept:
     Attributes:
         key: Its name.
         image: uint8, shape (H, W, 3).
-        indices: Its tokens, int64, shape (h, w): of the finest scale for a multi-scale model.
+        indices: Its tokens, int64, shape (h, w): of the finest scale for a multi-scale model, of the first stage for a
+            residual one.
         factor: Pixels a side that a token stands for.
     """
 
@@ -155,11 +156,10 @@ def stream_usage(source: Source, tokenizer: Tokenizer, *, limit: int | None = No
     if limit is not None and limit < 1:
         raise InputError(f"at least one picture has to be counted, got a limit of {limit}")
     total = min(len(source), limit or len(source))
-    quantizer = tokenizer.quantizer
-    counter = UsageCounter(quantizer.size)
+    counter = UsageCounter(tokenizer.words)
     scales = {}
     if isinstance(tokenizer, MultiScaleTokenizer):
-        scales = {scale: UsageCounter(quantizer.size) for scale in tokenizer.quantizer.scales}
+        scales = {scale: UsageCounter(tokenizer.words) for scale in tokenizer.quantizer.scales}
     kept: list[Kept] = []
     passed_over: list[tuple[str, str]] = []
     pictures = 0
@@ -169,13 +169,13 @@ def stream_usage(source: Source, tokenizer: Tokenizer, *, limit: int | None = No
         except ImageError as error:
             passed_over.append((str(number), str(error)))
         else:
-            image, grids = _tokens(sample.image, tokenizer)
+            image, grids, shown = _tokens(sample.image, tokenizer)
             for grid, at_scale in zip(grids, scales.values(), strict=False):
                 at_scale.update(grid)
             counter.update(np.concatenate([grid.reshape(-1) for grid in grids]))
             pictures += 1
             if len(kept) < KEPT:
-                kept.append(_kept(sample.key, image, grids[-1], tokenizer))
+                kept.append(_kept(sample.key, image, shown, tokenizer))
         if not pictures and number == total - 1:
             raise InputError(f"no picture could be counted: {passed_over[0][1]}")
         yield UsageReport(
@@ -192,15 +192,17 @@ def stream_usage(source: Source, tokenizer: Tokenizer, *, limit: int | None = No
         )
 
 
-def _tokens(image: np.ndarray, tokenizer: Tokenizer) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The picture as the model takes it, and its token grids, coarse to fine."""
+def _tokens(image: np.ndarray, tokenizer: Tokenizer) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+    """The picture as the model takes it, its token grids, coarse to fine, and the one that is shown over it."""
     if not isinstance(tokenizer, MultiScaleTokenizer):
-        return image, [tokenizer.tokenize(as_images(image))[0].numpy()]
+        planes = list(tokenizer.to_planes(tokenizer.tokenize(as_images(image)))[0].numpy())
+        return image, planes, planes[0]
     image = tokenizer.fit(image)
     row = tokenizer.tokenize(as_images(image))[0]
     sides = tokenizer.quantizer.scales
-    grids = row.split([side**2 for side in sides])
-    return image, [grid.reshape(side, side).numpy() for grid, side in zip(grids, sides, strict=True)]
+    pieces = row.split([side**2 for side in sides])
+    grids = [piece.reshape(side, side).numpy() for piece, side in zip(pieces, sides, strict=True)]
+    return image, grids, grids[-1]
 
 
 def highlight(picture: Kept, word: int) -> np.ndarray:
@@ -236,7 +238,7 @@ def training_curve(run: Path) -> list[dict[str, float]]:
 
 def _code_name(tokenizer: Tokenizer) -> str:
     base = getattr(tokenizer.quantizer, "base", tokenizer.quantizer)
-    return base.name
+    return base.stages[0].name
 
 
 def _shapes(tokenizer: Tokenizer, counter: UsageCounter) -> list[ShapeUse]:

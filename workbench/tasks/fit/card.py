@@ -33,7 +33,8 @@ def tokenizer_card(
         command: The command that trained it.
         machine: The hardware, in words.
     """
-    bits, side = tokenizer.bits_per_token, tokenizer.factor
+    bits, side, depth = tokenizer.bits_per_token, tokenizer.factor, tokenizer.depth
+    tokens = "one" if depth == 1 else f"{depth} tokens, each one"
     parameters = sum(p.numel() for p in tokenizer.parameters())
     scores = [f"| {name} | {value:.4g} |" for name, value in outcome.scores.items()] or ["| none | no held-out data |"]
     settings = [f"{key} = {value}" for key, value in flat(to_mapping(recipe)).items()]
@@ -42,8 +43,8 @@ def tokenizer_card(
         [
             f"# {tokenizer.name}",
             "",
-            f"An image tokenizer: one of {tokenizer.quantizer.size:,} words ({bits:.3f} bits) for each {side}×{side} "
-            f"pixels, {bits / side**2:.3f} bits per pixel; {parameters / 1e6:.2f} M parameters. "
+            f"An image tokenizer: {tokens} of {tokenizer.words:,} words ({bits:.3f} bits), for each {side}×{side} "
+            f"pixels, {depth * bits / side**2:.3f} bits per pixel; {parameters / 1e6:.2f} M parameters. "
             f"Codebook `{tokenizer.quantizer.name}`, fingerprint `{tokenizer.fingerprint[:16]}…`.",
             "",
             "## Training",
