@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from workbench.models.conv import ConvDecoder, ConvEncoder
-from workbench.models.layers import ChannelNorm, FourierFeatures, Phases, ResidualBlock
+from workbench.models.layers import ChannelNorm, FourierFeatures, Phases, ResidualBlock, UnitLength
 
 SHAPE = {"factor": 4, "width": 16, "blocks": 2, "dimension": 6, "period": 2}
 
@@ -20,7 +20,7 @@ def awake(module):
 
 @pytest.fixture
 def encoder():
-    return awake(ConvEncoder(**SHAPE, octaves=2))
+    return awake(ConvEncoder(**SHAPE, octaves=2, end=torch.nn.Identity()))
 
 
 @pytest.fixture
@@ -48,8 +48,14 @@ def test_a_pixel_depends_on_its_halo_and_no_further(decoder):
 
 @pytest.mark.parametrize("period", [1, 2, 3])
 def test_halos_keep_phases_where_they_are(period):
-    encoder = ConvEncoder(**SHAPE | {"period": period}, octaves=1)
+    encoder = ConvEncoder(**SHAPE | {"period": period}, octaves=1, end=torch.nn.Identity())
     assert encoder.halo % period == 0
+
+
+def test_latents_may_end_on_the_unit_sphere():
+    encoder = awake(ConvEncoder(**SHAPE, octaves=2, end=UnitLength()))
+    norms = encoder(torch.rand(2, 3, 20, 24, dtype=torch.float64)).norm(dim=1)
+    torch.testing.assert_close(norms, torch.ones(2, 5, 6))
 
 
 def test_moving_a_picture_by_whole_periods_moves_its_latents(encoder):

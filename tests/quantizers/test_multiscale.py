@@ -49,6 +49,29 @@ def test_a_prefix_of_the_scales_is_the_sum_so_far():
     assert (total - by_hand).abs().max() < 1e-5
 
 
+def test_dropout_ends_a_share_of_the_batch_after_a_scale_and_its_gradient_there():
+    quantizer = make(gains=[2.0, 1.5, 1.0], dropout=0.5).train()
+    ends = set()
+    for seed in range(12):
+        torch.manual_seed(seed)
+        z = maps().requires_grad_()
+        result = quantizer(z)
+        prefixes = [quantizer.indices_to_codes(result.indices[:, :end]) for end in quantizer.starts[1:]]
+        assert torch.allclose(result.quantized[2:], prefixes[-1][2:], atol=1e-5)
+        [found] = [
+            step for step, codes in enumerate(prefixes) if torch.allclose(codes[:2], result.quantized[:2], atol=1e-5)
+        ]
+        ends.add(found)
+        (slope,) = torch.autograd.grad(result.quantized[:, :, 0, 0].sum(), z)
+        side = quantizer.side // quantizer.scales[found]  # one cell of that scale: its mean is all that is felt
+        corner = slope[:2, :, :side, :side]
+        assert torch.allclose(corner, corner[:, :, :1, :1].expand_as(corner), atol=1e-6)
+        assert slope[2:, :, 0, 0].eq(1).all()
+        assert slope[2:].sum() == 2 * 24
+    assert ends == {0, 1, 2}
+    assert torch.equal(quantizer.eval()(maps()).quantized, make(gains=[2.0, 1.5, 1.0])(maps()).quantized)
+
+
 def test_inputs_are_the_sums_so_far_at_each_grid():
     quantizer = make()
     indices = quantizer(maps()).indices

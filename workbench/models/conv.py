@@ -1,6 +1,6 @@
 """The convolutional body: all work at one position a patch, so that two cores are enough to train and run it.
 
-    x ─ unshuffle ─┬───────────────── 3×3 ─ blocks ─ norm ─ 1×1 ─▶ z      (encoder)
+    x ─ unshuffle ─┬───────────────── 3×3 ─ blocks ─ norm ─ 1×1 ( ─ unit) ─▶ z      (encoder)
                    └ means ─ sines ──┘
     q ─ 1×1 ─ gelu ─ 1×1 ─ blocks ─ norm ─ 3×3 ─ shuffle ─▶ x̂             (decoder)
 
@@ -28,9 +28,12 @@ class ConvEncoder(nn.Module):
         dimension: Length of a latent vector.
         octaves: Octaves of the Fourier features of the patch means.
         period: Side of the grid of phases; 1 for none.
+        end: What brings the latents to where the quantizer expects them.
     """
 
-    def __init__(self, *, factor: int, width: int, blocks: int, dimension: int, octaves: int, period: int) -> None:
+    def __init__(
+        self, *, factor: int, width: int, blocks: int, dimension: int, octaves: int, period: int, end: nn.Module
+    ) -> None:
         super().__init__()
         self.factor = factor
         self.halo = whole_periods(1 + blocks, period)  # one by `stem`, one by each block
@@ -40,6 +43,7 @@ class ConvEncoder(nn.Module):
         self.norm = ChannelNorm(width)
         self.phases = Phases(period)
         self.head = nn.Conv2d(width, period**2 * dimension, 1)
+        self.end = end
 
     def forward(self, images: Tensor) -> Tensor:
         """Map `(B, 3, H, W)` in [0, 1], sides multiples of `factor`, to latents `(B, dimension, h, w)`."""
@@ -47,7 +51,7 @@ class ConvEncoder(nn.Module):
         means = F.avg_pool2d(pixels, self.factor)
         x = torch.cat([F.pixel_unshuffle(pixels, self.factor), self.features(means)], dim=1)
         x = self.stem(x.contiguous(memory_format=torch.channels_last))
-        return self.phases.gather(self.head(self.norm(self.blocks(x))))
+        return self.end(self.phases.gather(self.head(self.norm(self.blocks(x)))))
 
 
 class ConvDecoder(nn.Module):

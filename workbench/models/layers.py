@@ -5,7 +5,7 @@ whole picture gives there. Maps are `(B, C, h, w)`, one position for each patch;
 where a 1×1 convolution is a matrix product.
 """
 
-__all__ = ["ChannelNorm", "FourierFeatures", "Phases", "ResidualBlock"]
+__all__ = ["ChannelNorm", "FourierFeatures", "Phases", "ResidualBlock", "UnitLength"]
 
 import math
 
@@ -100,3 +100,11 @@ class FourierFeatures(nn.Module):
         frequencies = math.pi / 2 * 2.0 ** torch.arange(self.octaves, device=means.device)
         angles = (means[:, None] * frequencies.to(means.dtype)[:, None, None, None]).flatten(1, 2)
         return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+class UnitLength(nn.Module):
+    """Bring the vector at each position to unit length, in float32."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale `(B, C, h, w)` over C."""
+        return F.normalize(x.float(), dim=1)

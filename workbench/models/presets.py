@@ -15,6 +15,7 @@ from torch import nn
 from workbench.errors import InputError, did_you_mean
 from workbench.models.conv import ConvDecoder, ConvEncoder
 from workbench.models.f16 import F16Decoder, F16Encoder
+from workbench.models.layers import UnitLength
 from workbench.models.vit import ViTDecoder, ViTEncoder
 
 
@@ -36,10 +37,24 @@ class Body:
 
 
 def _conv(
-    *, dimension: int, factor: int, width: int, encoder_blocks: int, decoder_blocks: int, octaves: int, period: int
+    *,
+    dimension: int,
+    factor: int,
+    width: int,
+    encoder_blocks: int,
+    decoder_blocks: int,
+    octaves: int,
+    period: int,
+    unit: int = 0,  # 1 for latents of unit length, where the quantizer itself does not see to it
 ) -> Body:
     encoder = ConvEncoder(
-        factor=factor, width=width, blocks=encoder_blocks, dimension=dimension, octaves=octaves, period=period
+        factor=factor,
+        width=width,
+        blocks=encoder_blocks,
+        dimension=dimension,
+        octaves=octaves,
+        period=period,
+        end=UnitLength() if unit else nn.Identity(),
     )
     decoder = ConvDecoder(factor=factor, width=width, blocks=decoder_blocks, dimension=dimension, period=period)
     return Body(encoder, decoder, factor, None)

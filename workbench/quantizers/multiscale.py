@@ -6,9 +6,11 @@
 trilinear is on one frame), Q is any quantizer, g_s the scale's *gain* and φ_s an optional residual convolution.
 Unit vectors added again and again do not converge; with gains each scale lowers the error. A gain is what least
 squares asks for, ⟨z − f, up(q)⟩ / ‖up(q)‖², and follows a running mean of it while `adapt` is above 0.
-The gradient is straight-through for z, and real for φ. Tokens of all scales stand in one row, coarse to fine, each
-grid row by row: L = Σ s².
-Sources: Tian et al., "Visual Autoregressive Modeling", arXiv:2404.02905; zhaoyue-zephyrus/InfinityCC.
+The gradient is straight-through for z, and real for φ. With `dropout`, a share of each training batch ends after a
+random scale, so that coarse grids learn to stand for a coarse picture by themselves, and a generator's first scales
+decide what the picture is. Tokens of all scales stand in one row, coarse to fine, each grid row by row: L = Σ s².
+Sources: Tian et al., "Visual Autoregressive Modeling", arXiv:2404.02905; zhaoyue-zephyrus/InfinityCC; dropout after
+Zeghidour et al., "SoundStream", arXiv:2107.03312.
 """
 
 __all__ = ["SCHEDULES", "MultiScaleResidualQuantizer"]
@@ -42,6 +44,7 @@ class MultiScaleResidualQuantizer(Quantizer):
         read: How the sum so far is brought to a scale's grid for a generator; the published ones interpolate.
         refine: Share of the residual convolutions in φ(x) = (1 − share)·x + share·conv(x); 0 has none.
         adapt: Weight of a batch in the running mean of the gains, in training; 0 keeps them as they are.
+        dropout: Share of a training batch whose sum ends after a random scale.
 
     Raises:
         InputError: if the scales do not ascend, or a number is out of range.
@@ -59,6 +62,7 @@ class MultiScaleResidualQuantizer(Quantizer):
         read: Literal["area", "bilinear"] = "area",
         refine: float = 0.0,
         adapt: float = 0.0,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__(name=f"multiscale-{quantizer.name}", dimension=quantizer.dimension, size=quantizer.size)
         if isinstance(scales, str):
@@ -79,10 +83,10 @@ class MultiScaleResidualQuantizer(Quantizer):
             raise InputError(
                 f"expected up bicubic or bilinear, and refine and adapt in [0, 1], got {up!r}, {refine} and {adapt}"
             )
-        if read not in ("area", "bilinear"):
-            raise InputError(f"expected read area or bilinear, got {read!r}")
+        if read not in ("area", "bilinear") or not 0 <= dropout < 1:
+            raise InputError(f"expected read area or bilinear, and dropout in [0, 1), got {read!r} and {dropout}")
         self.base, self.read = quantizer, read
-        self.up, self.refine, self.adapt = up, refine, adapt
+        self.up, self.refine, self.adapt, self.dropout = up, refine, adapt, dropout
         self.register_buffer("gains", torch.tensor(values))
         self.convolutions = nn.ModuleList()
         if refine:
@@ -137,7 +141,10 @@ class MultiScaleResidualQuantizer(Quantizer):
         self._check_map(z, channel_first)
         with torch.autocast(z.device.type, enabled=False):
             target = z.detach().float()
-            total = torch.zeros_like(target)
+            total, carrier = torch.zeros_like(target), z.float()
+            early = round(self.dropout * len(z)) if self.training and torch.is_grad_enabled() else 0
+            last = int(torch.randint(len(self.scales), ())) if early else -1
+            kept = total[:early]
             indices, info = [], {}
             for step, scale in enumerate(self.scales):
                 residual = target - total.detach()
@@ -149,8 +156,13 @@ class MultiScaleResidualQuantizer(Quantizer):
                 total = total + self.gains[step].clone() * part  # a copy: the next batch changes the gain in place
                 indices.append(found.indices.flatten(1))
                 info[f"error_{scale}"] = (target - total.detach()).square().sum(1).mean()
+                if step == last:
+                    kept = total[:early]
+                    coarse = F.interpolate(carrier[:early], size=(scale, scale), mode="area")
+                    carrier = torch.cat([self._resized(coarse), carrier[early:]])
             info["norm"] = target.norm(dim=1).mean()
-            quantized = total + (z.float() - target)  # straight-through for z, real for the convolutions
+            shown = torch.cat([kept, total[early:]])
+            quantized = shown + (carrier - carrier.detach())  # straight-through for z, real for the convolutions
             aux_loss = self._aux_loss(z.float().movedim(1, -1), total.detach().movedim(1, -1))
         return QuantizeResult(quantized.to(z.dtype), torch.cat(indices, 1), aux_loss, info)
 
@@ -259,11 +271,16 @@ class MultiScaleResidualQuantizer(Quantizer):
 
     def _spread(self, codes: Tensor, step: int) -> Tensor:
         """A code grid (B, D, s, s) at full size, before its gain."""
-        if self.scales[step] != self.side:
-            codes = F.interpolate(codes, size=(self.side, self.side), mode=self.up, align_corners=False)
+        codes = self._resized(codes)
         if self.refine:
             codes = (1 - self.refine) * codes + self.refine * self.convolutions[step](codes)
         return codes
+
+    def _resized(self, grid: Tensor) -> Tensor:
+        """A grid (B, D, s, s) at full size."""
+        if grid.shape[-1] == self.side:
+            return grid
+        return F.interpolate(grid, size=(self.side, self.side), mode=self.up, align_corners=False)
 
     def _follow(self, step: int, residual: Tensor, part: Tensor) -> None:
         """Move a gain towards the least-squares one of this batch."""
