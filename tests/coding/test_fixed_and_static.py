@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from workbench.coding.entropy import NUMBERS, name_of_number, number_of_name
 from workbench.coding.fixed import Fixed
-from workbench.coding.static import SUM_BITS, Static, fit_static, frequencies_of_levels, to_levels
+from workbench.coding.static import SUM_BITS, Static, fit_static, frequencies_of_levels, static_laws, to_levels
 from workbench.errors import ContainerError, InputError, ModelError
 
 LEECH = 196_560
@@ -96,6 +96,19 @@ def test_each_phase_and_each_stage_has_its_own_frequencies():
     assert model.bits(np.stack([phases[::-1], np.full((8, 8), 7)])) > 64 * 5
     with pytest.raises(InputError, match="for 2 stages, the indices have 3"):
         model.encode(np.zeros((3, 1, 1), int))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_phases_learn_from_each_other_where_they_share_codewords(shared):
+    rng, places = np.random.default_rng(3), np.arange(16) % 2
+    apart = 100 * (2 * places[:, None] + places)
+    grids = [np.minimum(rng.geometric(0.05, (1, 16, 16)), 99) + apart * (not shared) for _ in range(4)]
+    law = static_laws(grids, 500, period=2)[0]
+    assert np.allclose(law.sum(1), 1)
+    first = np.stack([grid[0, ::2, ::2] for grid in grids])
+    elsewhere = np.setdiff1d(np.stack(grids), first)  # seen in other phases alone
+    gain = law[0, elsewhere].mean() / law[0, 400:].mean()
+    assert gain > 2 if shared else 0.9 < gain < 1.5
 
 
 def test_counting_needs_grids_that_agree():

@@ -9,11 +9,12 @@ Each stage of a residual quantizer has levels of its own, and so has each *phase
 period in each direction, for tokenizers that treat the phases of a coarse grid differently. The period is 1 otherwise.
 
 Counts are smoothed by absolute discounting: every codeword that was seen gives up a part d < 1 of its count, which is
-shared out by the next coarser law: from a phase to all phases, and from there to all codewords alike.
+shared out by a coarser law: a blend of the other phases' law and of even use. Phases may use the same codewords, or
+hardly one in common; the weight in the blend is the likeliest for the codewords that a phase has seen once.
 Source: Ney, Essen, Kneser, "On structuring probabilistic dependences in stochastic language modelling", 1994.
 """
 
-__all__ = ["SUM_BITS", "Static", "fit_static", "frequencies_of_levels", "to_levels"]
+__all__ = ["SUM_BITS", "Static", "fit_static", "frequencies_of_levels", "static_laws", "to_levels"]
 
 import hashlib
 import math
@@ -31,6 +32,7 @@ from workbench.errors import InputError, ModelError
 SUM_BITS = 24
 _TOP = 255
 _STEPS = 8  # levels an octave
+_ROUNDS = 12  # of the fit of one weight, which moves little after a few
 
 
 class Static(EntropyModel):
@@ -118,7 +120,12 @@ def to_levels(weights: np.ndarray) -> np.ndarray:
 
 
 def fit_static(grids: Iterable[np.ndarray], size: int, *, period: int = 1) -> np.ndarray:
-    """Count codewords and return levels for :class:`Static`: uint8, shape (depth, P², K).
+    """Count codewords and return levels for :class:`Static`: uint8, shape (depth, P², K); see :func:`static_laws`."""
+    return to_levels(static_laws(grids, size, period=period))
+
+
+def static_laws(grids: Iterable[np.ndarray], size: int, *, period: int = 1) -> np.ndarray:
+    """Count codewords, smooth, and return probabilities, all above zero: float64, shape (depth, P², K).
 
     Args:
         grids: Indices of training pictures, each of shape (depth, h, w).
@@ -141,12 +148,14 @@ def fit_static(grids: Iterable[np.ndarray], size: int, *, period: int = 1) -> np
             np.add.at(count.reshape(-1), stage.ravel(), 1)
     if counts is None:
         raise InputError("frequencies need at least one grid of training tokens, got none")
+    even = np.full(size, 1 / size)
     laws = np.empty_like(counts)
     for stage, law in zip(counts, laws, strict=True):
-        everywhere = _discounted(stage.sum(0), np.full(size, 1 / size))
+        everywhere = stage.sum(0)
         for count, row in zip(stage, law, strict=True):
-            row[:] = _discounted(count, everywhere) if period > 1 else everywhere
-    return to_levels(laws)
+            coarser = even if period == 1 else _blend(_discounted(everywhere - count, even), even, count == 1)
+            row[:] = _discounted(count, coarser)
+    return laws
 
 
 def _discounted(counts: np.ndarray, coarser: np.ndarray) -> np.ndarray:
@@ -157,6 +166,15 @@ def _discounted(counts: np.ndarray, coarser: np.ndarray) -> np.ndarray:
     # One token of the coarser law keeps it alive where nothing was seen, or nothing only once.
     law = kept + (counts.sum() - kept.sum() + 1) * coarser
     return law / law.sum()
+
+
+def _blend(law: np.ndarray, even: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """The mixture of two laws (K,) that is likeliest for the codewords of a mask (K,), by expectation maximisation."""
+    share = 0.5
+    for _ in range(_ROUNDS if seen.any() else 0):
+        first = share * law[seen]
+        share = float((first / (first + (1 - share) * even[seen])).mean())
+    return share * law + (1 - share) * even
 
 
 def _phases(shape: tuple[int, ...], period: int) -> np.ndarray:
