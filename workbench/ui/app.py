@@ -18,7 +18,7 @@ import gradio as gr
 import typer
 
 from workbench.errors import InputError
-from workbench.ui import codebook, compare, compress, lattice, look, reconstruct, train
+from workbench.ui import codebook, compare, compress, generate, lattice, look, reconstruct, train
 from workbench.ui.context import Context
 
 MAX_UPLOAD = "20mb"
@@ -29,6 +29,7 @@ TABS: Mapping[str, Callable[[Context], None]] = MappingProxyType(
     {
         "Reconstruct": reconstruct.build,
         "Compare": compare.build,
+        "Generate": generate.build,
         "Compress": compress.build,
         "Codebook": codebook.build,
         "Lattice": lattice.build,

@@ -28,7 +28,8 @@ class Context:
     Attributes:
         allow_paths: Folders on this machine that a person of the app may name; empty unless the app was started so.
         model_work: Settings of every event that runs a network: all of them share one place in the queue.
-        model_choices: The choices of tokenizers on the page, in the order in which they were laid out.
+        model_choices: The choices of models on the page, in the order in which they were laid out.
+        offered: What each of them offers.
         model_news: Events after which there may be other models: the page reads the choices anew.
     """
 
@@ -38,6 +39,7 @@ class Context:
     )
 
     model_choices: list[gr.Dropdown] = field(default_factory=list)
+    offered: list[Callable[[], list[str]]] = field(default_factory=list)
     model_news: list[Callable[..., object]] = field(default_factory=list)
 
     def folder(self, text: str) -> Path:
@@ -60,24 +62,35 @@ class Context:
         """Names of the tokenizers at hand, the default first."""
         return [entry.name for entry in catalogue.tokenizers()]
 
+    def generators(self) -> list[str]:
+        """Names of the generators at hand, the default first."""
+        return [entry.name for entry in catalogue.generators()]
+
     def model_choice(self, label: str = "Tokenizer", *, info: str | None = None, elem_id: str) -> gr.Dropdown:
         """A choice of tokenizers, which the page refreshes when models appear."""
-        choice = gr.Dropdown(self.models(), value=self.default_model(), label=label, info=info, elem_id=elem_id)
-        # A program that never opened the page knows models by name that were not there when it was laid out.
-        choice.preprocess = functools.partial(_at_hand, self.models)
-        self.model_choices.append(choice)
-        return choice
+        return self._choice(self.models, label, info, elem_id)
+
+    def generator_choice(self, label: str = "Generator", *, info: str | None = None, elem_id: str) -> gr.Dropdown:
+        """A choice of generators, likewise."""
+        return self._choice(self.generators, label, info, elem_id)
 
     def refreshed_models(self) -> list[gr.Dropdown] | gr.Dropdown:
-        """The choices of tokenizers as they should be now, one for each of `model_choices`."""
-        names = self.models()
-        fresh = [gr.Dropdown(choices=names) for _ in self.model_choices]
+        """The choices of models as they should be now, one for each of `model_choices`."""
+        fresh = [gr.Dropdown(choices=names()) for names in self.offered]
         return fresh if len(fresh) != 1 else fresh[0]
 
     def default_model(self) -> str | None:
         """The tokenizer that is chosen when the page opens."""
-        names = self.models()
-        return names[0] if names else None
+        return next(iter(self.models()), None)
+
+    def _choice(self, offered: Callable[[], list[str]], label: str, info: str | None, elem_id: str) -> gr.Dropdown:
+        names = offered()
+        choice = gr.Dropdown(names, value=next(iter(names), None), label=label, info=info, elem_id=elem_id)
+        # A program that never opened the page knows models by name that were not there when it was laid out.
+        choice.preprocess = functools.partial(_at_hand, offered)
+        self.model_choices.append(choice)
+        self.offered.append(offered)
+        return choice
 
     def examples(self) -> list[Path]:
         """Pictures to start from."""

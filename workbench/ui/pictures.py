@@ -4,12 +4,12 @@ A stock Gradio image opens whatever Pillow can open, decodes `data:` addresses a
 does none of it: it hands the path of the uploaded file to the task, which reads it through `workbench.images.files`.
 """
 
-__all__ = ["example_pictures", "only_uploads", "picture_input", "picture_output"]
+__all__ = ["example_pictures", "only_uploads", "path_of", "picture_input", "picture_output"]
 
 from pathlib import Path
 
 import gradio as gr
-from gradio.data_classes import ImageData
+from gradio.data_classes import FileData, ImageData
 from gradio_client.utils import is_http_url_like
 
 from workbench.images.examples import list_examples
@@ -29,12 +29,12 @@ def picture_input(label: str, *, value: Path | None = None, height: int = 320, e
         elem_id=elem_id,
     )
     # On the object and not in a subclass: Gradio writes a .pyi file beside the module of every subclass it meets.
-    picture.preprocess = _path_of
+    picture.preprocess = path_of
     only_uploads(picture)
     return picture
 
 
-def only_uploads(component: gr.Image | gr.File) -> None:
+def only_uploads(component: gr.Image | gr.ImageEditor | gr.File) -> None:
     """Let an input take uploaded files alone: an address is refused and not fetched."""
     keep = component.async_move_resource_to_block_cache
 
@@ -46,7 +46,7 @@ def only_uploads(component: gr.Image | gr.File) -> None:
     component.async_move_resource_to_block_cache = keep_uploads
 
 
-def _path_of(payload: ImageData | None) -> str | None:
+def path_of(payload: ImageData | FileData | None) -> str | None:
     """The path of an uploaded file, unopened."""
     if payload is None:
         return None
