@@ -11,6 +11,8 @@ from importlib import import_module
 from multiprocessing import forkserver
 from pathlib import Path
 
+PATIENCE = 900.0  # seconds, far more than any machine needs
+
 
 class Nursery:
     """Runs training programs in processes of their own."""
@@ -43,7 +45,7 @@ class Child:
     def __init__(self, process, said: Path) -> None:
         self.process, self._said = process, said
 
-    def finish(self, timeout: float = 120) -> int:
+    def finish(self, timeout: float = PATIENCE) -> int:
         self.process.join(timeout)
         assert self.process.exitcode is not None, self.said
         return self.process.exitcode
@@ -52,7 +54,7 @@ class Child:
     def said(self) -> str:
         return self._said.read_text() if self._said.exists() else ""
 
-    def wait_for(self, condition, timeout: float = 120) -> None:
+    def wait_for(self, condition, timeout: float = PATIENCE) -> None:
         end = time.monotonic() + timeout
         while not condition():
             assert self.process.is_alive(), self.said

@@ -1,14 +1,15 @@
 """Many processes are one: the order of samples does not depend on their number, and a dead one is survived."""
 
 import os
-import socket
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from nursery import PATIENCE
 from PIL import Image
 from toy_task import ToyBatches
 
@@ -18,30 +19,41 @@ from workbench.tasks.fit import checkpoint
 from workbench.tasks.fit.journal import read_log
 from workbench.tasks.fit.world import World, blocks_of, joined, share
 
+pytestmark = pytest.mark.timeout(3 * PATIENCE)
 TOY = Path(__file__).with_name("toy_task.py")
 PLAIN = ("--dropout", "0", "--noise", "0")
 SETTINGS = ("--set", "steps=40", "log_every=1", "evaluate_every=20", "save_minutes=null")
 
 
-def free_port() -> str:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return str(listener.getsockname()[1])
+@pytest.fixture(scope="module")
+def together(nursery):
+    """Runs a program in several processes that meet at one store, as under a launcher that restarts them.
+
+    Every run is another attempt at the same store, which still holds the addresses of the attempts before. The store
+    chooses its port when it binds it, so no one else can have taken it.
+    """
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    attempts = count()
+
+    def run(size, *arguments, program="toy_task"):
+        environment = {
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "GLOO_SOCKET_IFNAME": "lo",
+            "TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": str(next(attempts)),
+        }  # fmt: skip
+        run_together(nursery, size, arguments, program, environment)
+
+    return run
 
 
-def run_together(nursery, size, *arguments, program="toy_task"):
-    port = free_port()
+def run_together(nursery, size, arguments, program, environment):
     children = [
         nursery.start(
             *arguments,
             program=program,
-            environment={
-                "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size),
-                "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo",
-            },
+            environment=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)},
         )
         for rank in range(size)
-    ]  # fmt: skip
+    ]
     codes = [child.finish() for child in children]
     assert codes == [0] * size, "\n".join(child.said for child in children)
 
@@ -59,8 +71,8 @@ def alone(nursery, tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ddp", "fsdp"])
-def test_two_processes_give_the_curve_of_one_with_the_whole_batch(nursery, tmp_path, alone, kind):
-    run_together(nursery, 2, tmp_path, *PLAIN, *SETTINGS, f"parallel={kind}")
+def test_two_processes_give_the_curve_of_one_with_the_whole_batch(together, tmp_path, alone, kind):
+    together(2, tmp_path, *PLAIN, *SETTINGS, f"parallel={kind}")
     # Sums over a batch are taken in another order: float32 rounding, carried through 40 steps of AdamW.
     assert losses(tmp_path) == pytest.approx(losses(alone), rel=1e-4)
     one, two = (checkpoint.latest(out / "checkpoints")[1] for out in (alone, tmp_path))
@@ -71,11 +83,11 @@ def test_two_processes_give_the_curve_of_one_with_the_whole_batch(nursery, tmp_p
 
 
 @pytest.mark.slow
-def test_the_number_of_processes_may_change_in_the_middle(nursery, tmp_path, alone):
+def test_the_number_of_processes_may_change_in_the_middle(nursery, together, tmp_path):
     first = ("--set", "steps=20", "schedule=constant", *SETTINGS[2:])
     then = ("--set", "steps=40", "schedule=constant", *SETTINGS[2:])
     assert nursery.start(tmp_path / "one", *PLAIN, *then).finish() == 0
-    run_together(nursery, 2, tmp_path / "two", *PLAIN, *first, "parallel=fsdp")
+    together(2, tmp_path / "two", *PLAIN, *first, "parallel=fsdp")
     assert nursery.start(tmp_path / "two", *PLAIN, *then).finish() == 0
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
 
@@ -87,14 +99,14 @@ def test_a_killed_worker_is_replaced_and_the_run_goes_on(tmp_path, alone):
     result = subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--max-restarts=1"),
-            *("--master-addr=127.0.0.1", f"--master-port={free_port()}", "--monitor-interval=0.1"),
+            *("--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", "--local-addr=127.0.0.1"),  # it takes a free port
             *(str(TOY), str(out), "--die-at", "25", *PLAIN, *SETTINGS, "save_every=10"),
         ],
         env=os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
         capture_output=True,
         text=True,
         check=False,
-        timeout=400,
+        timeout=PATIENCE,
     )
     assert result.returncode == 0, result.stderr
     assert [line["event"] for line in read_log(out) if "event" in line] == ["started", "resumed from step_00000020"]
@@ -103,7 +115,7 @@ def test_a_killed_worker_is_replaced_and_the_run_goes_on(tmp_path, alone):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ddp", "fsdp"])
-def test_a_tokenizer_and_its_judge_train_on_two_processes(nursery, tmp_path, kind):
+def test_a_tokenizer_and_its_judge_train_on_two_processes(nursery, together, tmp_path, kind):
     folder = tmp_path / "pictures"
     folder.mkdir()
     for number in range(3):
@@ -117,7 +129,7 @@ def test_a_tokenizer_and_its_judge_train_on_two_processes(nursery, tmp_path, kin
     program = "training.tokenizer"
     assert nursery.start(*arguments, "--out", tmp_path / "one", program=program).finish() == 0
     sharing = [*arguments, f"run.parallel={kind}", "--out", tmp_path / "two"]
-    run_together(nursery, 2, *sharing, program=program)
+    together(2, *sharing, program=program)
     one, two = (read_log(tmp_path / name) for name in ("one", "two"))
     for a, b in zip(one, two, strict=True):
         for key in a.keys() & {"loss", "judge", "judge_slope", "tokenizer_gradient", "judge_gradient"}:

@@ -15,11 +15,14 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import torch
 from torch import Tensor, nn
 
 from workbench.errors import InputError, TrainingError
+
+_PATIENCE = timedelta(hours=12)  # one process may tokenize pictures while the others wait
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,13 @@ class World:
         device: Where this process computes.
         rank: Its number, from 0.
         size: Number of processes.
+        patient: The group of all processes that :meth:`wait` waits in; None in a single one.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     rank: int = 0
     size: int = 1
+    patient: "torch.distributed.ProcessGroup | None" = field(default=None, compare=False, repr=False)
 
     @property
     def first(self) -> bool:
@@ -58,9 +63,9 @@ class World:
         return (sums / self.size).tolist()
 
     def wait(self) -> None:
-        """Wait until every process is here."""
+        """Wait until every process is here, for hours where need be."""
         if self.size > 1:
-            torch.distributed.all_reduce(torch.zeros(1))
+            torch.distributed.all_reduce(torch.zeros(1), group=self.patient)
 
 
 @contextmanager
@@ -84,11 +89,15 @@ def joined(device: str | None = None) -> Iterator[World]:
         yield World(chosen)
         return
     try:
-        torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
+        store, rank, size = next(torch.distributed.rendezvous("env://"))
+        # torchrun keeps one store over restarts: without a prefix the addresses of dead processes are still in it.
+        store = torch.distributed.PrefixStore(f"attempt_{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+        backend = "cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo"
+        torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
     except (RuntimeError, ValueError) as error:
         raise TrainingError(f"{size} processes did not find each other: {error}; start them with torchrun") from error
     try:
-        yield World(chosen, torch.distributed.get_rank(), size)
+        yield World(chosen, rank, size, torch.distributed.new_group(backend="gloo", timeout=_PATIENCE))
     finally:
         torch.distributed.destroy_process_group()
 
