@@ -5,8 +5,10 @@ __all__ = ["build"]
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
 from workbench.errors import InputError
 from workbench.tasks import runs
@@ -128,7 +130,7 @@ def build(context: Context) -> None:
         runs.start(settings, progress=lambda share, text: progress(share, desc=text))
         return gr.Dropdown(choices=runs.list_runs(), value=name), runs.free_name()
 
-    quiet = {"api_visibility": "private", "show_progress": "hidden"}
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     source.change(_asked, source, [archive_group, folder_group], **quiet)
     begin.click(
         shown_errors(start),
@@ -222,5 +224,5 @@ def _then_view(act: Callable[[str], object]) -> Callable[[str | None], tuple[obj
 
 
 def _pack(name: str | None) -> gr.File:
-    folder = Path(tempfile.mkdtemp(dir=gr.utils.get_upload_folder()))
+    folder = Path(tempfile.mkdtemp(dir=get_upload_folder()))
     return gr.File(str(runs.pack_model(name or "", folder)), visible=True)
