@@ -18,9 +18,8 @@ Held-out bits are those of the reference's tokens under teacher forcing, given t
 __all__ = ["Generated", "ProbeScores", "SpaceScores", "evaluate_generation"]
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -32,13 +31,20 @@ from workbench.metrics.distribution import Moments, class_score, frechet_distanc
 from workbench.metrics.intervals import Interval, bootstrap_interval
 from workbench.metrics.probe import LinearProbe
 from workbench.metrics.usage import Usage, UsageCounter
-from workbench.models.sampling import CONTROL_PRESETS, Controls, sample
+from workbench.models.sampling import CONTROL_PRESETS, Controls
 from workbench.tasks.catalogue import Pair
+from workbench.tasks.evaluate.samples import (
+    BATCH,
+    Embedded,
+    draw_pictures,
+    embed_batches,
+    embed_source,
+    labels_in_shares,
+)
 from workbench.tasks.evaluate.sets import SetScores, compare_halves, compare_sets, nearest_distances
 from workbench.tasks.evaluate.spaces import FeatureSpace
 
 Progress = Callable[[float, str], None]
-BATCH = 16  # samples drawn at a time, and reference pictures tokenized at a time
 _LARGEST = 1000  # pictures of a subset
 
 
@@ -123,19 +129,6 @@ class Generated:
         return asdict(self)
 
 
-@dataclass(frozen=True, eq=False)
-class _Set:
-    """Features of a set of pictures.
-
-    Attributes:
-        vectors: For each space, float32, shape (N, C).
-        labels: Class of each, -1 without, int64, shape (N,).
-    """
-
-    vectors: Sequence[np.ndarray] = field(repr=False)
-    labels: np.ndarray = field(repr=False)
-
-
 def evaluate_generation(
     pair: Pair,
     reference: Source,
@@ -179,11 +172,11 @@ def evaluate_generation(
     sets = {}
     for part, (name, source) in enumerate(others.items(), start=1):
         same = name == "floor" and source is train
-        sets[name] = sets["train"] if same else _embed(source, pair, spaces, told(part, f"{name} pictures"))
-    labels = _labels(real.labels, samples, len(classes))
+        sets[name] = sets["train"] if same else embed_source(source, pair, spaces, told(part, f"{name} pictures"))
+    labels = labels_in_shares(real.labels, samples, len(classes))
     usage = UsageCounter(pair.tokenizer.quantizer.size)
-    drawn = _draw(pair, labels, seed, controls, usage, told(parts - 2, f"drawing {samples} pictures"))
-    made = _Set(_embed_batches(drawn, spaces), labels)
+    drawn = draw_pictures(pair, labels, seed, controls, usage, told(parts - 2, f"drawing {samples} pictures"))
+    made = Embedded(embed_batches(drawn, spaces), labels)
 
     smallest = min(len(real.labels), samples, *(len(each.labels) for name, each in sets.items() if name == "floor"))
     size = min(smallest // 2, _LARGEST)
@@ -214,7 +207,7 @@ def evaluate_generation(
 
 def _reference(
     pair: Pair, source: Source, spaces: Sequence[FeatureSpace], progress: Callable[[float], None]
-) -> tuple[_Set, np.ndarray]:
+) -> tuple[Embedded, np.ndarray]:
     """Features and classes of the reference, and mean bits of each of its tokens, shape (L,)."""
     total, count = np.zeros(pair.generator.length), 0
 
@@ -223,40 +216,8 @@ def _reference(
         total += _bits(pair, pictures, labels).sum(0)
         count += len(labels)
 
-    found = _embed(source, pair, spaces, progress, also=bits)
+    found = embed_source(source, pair, spaces, progress, also=bits)
     return found, total / count
-
-
-def _embed(
-    source: Source,
-    pair: Pair,
-    spaces: Sequence[FeatureSpace],
-    progress: Callable[[float], None],
-    *,
-    also: Callable[[np.ndarray, np.ndarray], None] = lambda pictures, labels: None,  # noqa: ARG005
-) -> _Set:
-    """Features and classes of pictures at the model's size; `also` is shown every batch, uint8 (B, H, W, 3)."""
-    labels: list[int] = []
-
-    def batches() -> Iterator[np.ndarray]:
-        samples = iter(source)
-        while batch := list(islice(samples, BATCH)):
-            pictures = np.stack([pair.tokenizer.fit(each.image) for each in batch])
-            found = [-1 if each.label is None else each.label for each in batch]
-            also(pictures, np.array(found))
-            labels.extend(found)
-            progress(len(labels) / max(len(source), len(labels)))
-            yield pictures
-
-    return _Set(_embed_batches(batches(), spaces), np.array(labels))
-
-
-def _embed_batches(batches: Iterator[np.ndarray], spaces: Sequence[FeatureSpace]) -> list[np.ndarray]:
-    """Features in every space, of pictures that are seen once and let go."""
-    parts = [[space.embed(pictures) for space in spaces] for pictures in batches]
-    if not parts:
-        raise InputError("none of the pictures can be read: name a folder, files or .tar shards of pictures")
-    return [np.concatenate(each) for each in zip(*parts, strict=True)]
 
 
 @torch.inference_mode()
@@ -270,41 +231,12 @@ def _bits(pair: Pair, pictures: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return nats.double().cpu().numpy() / math.log(2)
 
 
-def _labels(real: np.ndarray, samples: int, classes: int) -> np.ndarray:
-    """Classes of the samples, int64 (N,), in the shares of the reference's; evenly where it has none."""
-    counts = np.bincount(real[real >= 0], minlength=classes) if (real >= 0).any() else np.ones(classes)
-    wanted = counts / counts.sum() * samples
-    given = np.floor(wanted).astype(np.int64)
-    given[np.argsort(given - wanted, kind="stable")[: samples - given.sum()]] += 1
-    return np.repeat(np.arange(classes), given)
-
-
-def _draw(
-    pair: Pair,
-    labels: np.ndarray,
-    seed: int,
-    controls: Controls,
-    usage: UsageCounter,
-    progress: Callable[[float], None],
-) -> Iterator[np.ndarray]:
-    """Samples of the classes, in batches, uint8 (B, H, W, 3)."""
-    device = next(pair.generator.parameters()).device
-    luck = torch.Generator(device).manual_seed(seed)
-    for start in range(0, len(labels), BATCH):
-        wanted = torch.from_numpy(labels[start : start + BATCH]).to(device)
-        *_, last = sample(pair.generator, pair.tokenizer.quantizer, wanted, generator=luck, controls=controls)
-        usage.update(last.indices)
-        images = pair.tokenizer.detokenize(last.indices)
-        progress(min(start + BATCH, len(labels)) / len(labels))
-        yield (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-
-
 def _compare(
     space: FeatureSpace,
     number: int,
-    real: _Set,
-    made: _Set,
-    sets: Mapping[str, _Set],
+    real: Embedded,
+    made: Embedded,
+    sets: Mapping[str, Embedded],
     classes: Sequence[str],
     *,
     size: int,
@@ -341,7 +273,9 @@ def _compare(
     )
 
 
-def _probe(number: int, train: _Set, real: _Set, made: _Set, classes: Sequence[str], seed: int) -> ProbeScores:
+def _probe(
+    number: int, train: Embedded, real: Embedded, made: Embedded, classes: Sequence[str], seed: int
+) -> ProbeScores:
     if (real.labels < 0).any():
         raise InputError("a probe is judged on reference pictures with a class each: leave --probe-train away")
     probe = LinearProbe.fit(train.vectors[number], train.labels, classes=len(classes))
@@ -364,12 +298,12 @@ def _probe(number: int, train: _Set, real: _Set, made: _Set, classes: Sequence[s
 def _protocol(
     pair: Pair,
     spaces: Sequence[FeatureSpace],
-    real: _Set,
+    real: Embedded,
     samples: int,
     seed: int,
     size: int,
     repeats: int,
-    sets: Mapping[str, _Set],
+    sets: Mapping[str, Embedded],
 ) -> list[str]:
     side, count = pair.tokenizer.side, len(real.labels)
     known = (real.labels >= 0).any()
