@@ -289,7 +289,7 @@ def _plot(ours: PictureCurve, chosen: int, others: list[PictureCurve]) -> object
         line={"color": "#5463e0", "width": 3},
     )
     ticks = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10]
-    figure.update_xaxes(title="bits per pixel, all of the file counted", type="log", tickvals=ticks)
+    figure.update_xaxes(title="bits per pixel", type="log", tickvals=ticks)
     figure.update_yaxes(title="PSNR (dB)")
     figure.update_layout(
         height=420,
