@@ -30,50 +30,61 @@ from workbench.tasks import compress
 from workbench.tasks.compress import Codec, compress_image, decompress_image, load_codec, verify
 from workbench.tasks.compress_files import write_bytes
 
-NAME = "tiny-leech"
+NAME, DEEP = "tiny-leech", "tiny-residual"
+RESIDUAL = {"name": "residual", "depths": ["leech", "leech"], "gains": [0.8, 0.5]}
 ENTROPIES = ("fixed", "static", "context")
 
 
 def random_tables(tokenizer, seed):
     """Tables as a fit would make them, of random numbers."""
     rng = np.random.default_rng(seed)
-    levels = to_levels(rng.exponential(size=(1, 4, 196_560)) ** 2 + 1e-6)
-    stage = round_stage(
-        weights=rng.normal(size=(4, num_inputs(0), 16)) * 0.05,
-        bias=rng.normal(size=(4, 16)),
-        score_weights=rng.normal(size=(16, 216)) * 0.2,
-        score_bias=rng.normal(size=(4, 216)) * 0.3,
-        group_bias=rng.normal(size=(4, GROUPS)) * 0.5,
-        member_bias=rng.normal(size=(4, 196_560)) * 0.3,
-    )
-    return Tables(tokenizer.fingerprint, tokenizer.weights_hash, levels, (stage,))
+    levels = to_levels(rng.exponential(size=(tokenizer.depth, 4, 196_560)) ** 2 + 1e-6)
+    stages = [
+        round_stage(
+            weights=rng.normal(size=(4, num_inputs(number), 16)) * 0.05,
+            bias=rng.normal(size=(4, 16)),
+            score_weights=rng.normal(size=(16, 216)) * 0.2,
+            score_bias=rng.normal(size=(4, 216)) * 0.3,
+            group_bias=rng.normal(size=(4, GROUPS)) * 0.5,
+            member_bias=rng.normal(size=(4, 196_560)) * 0.3,
+        )
+        for number in range(tokenizer.depth)
+    ]
+    return Tables(tokenizer.fingerprint, tokenizer.weights_hash, levels, stages)
 
 
-def make_model(folder, seed=7, quantizer="leech", tables=0):
+def make_model(folder, seed=7, quantizer="leech", tables=0, name=NAME):
     """Save a small tokenizer with random weights, and its tables."""
+    settings = {"name": quantizer} if isinstance(quantizer, str) else quantizer
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": quantizer}, name=NAME)
+        model = Tokenizer(body=body_preset("conv-tiny-8"), quantizer=settings, name=name)
     model.eval().save_pretrained(folder)
     tokenizer = Tokenizer.from_pretrained(folder)
-    if quantizer == "leech":
+    if tokenizer.words == 196_560:
         save_tables(random_tables(tokenizer, tables), folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
-    """The workbench's cache with one model in it, found by name."""
+    """The workbench's cache with two models in it, of one and of two tokens a patch, found by name."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("WORKBENCH_CACHE", str(folder))
         make_model(folder / NAME)
+        make_model(folder / DEEP, quantizer=RESIDUAL, name=DEEP)
         yield folder
 
 
 @pytest.fixture(scope="module")
 def codec(cache):
     return load_codec(NAME)
+
+
+@pytest.fixture(scope="module")
+def deep(cache):
+    return load_codec(DEEP)
 
 
 def picture(height, width, seed=0):
@@ -94,6 +105,12 @@ def test_a_long_picture_of_one_row_makes_the_round_trip(codec):
     _check_round_trip(codec, (1, 4000), "context")
 
 
+@pytest.mark.parametrize("entropy", ENTROPIES)
+@pytest.mark.parametrize("size", [(1, 1), (37, 53)])
+def test_several_tokens_a_patch_make_the_round_trip(deep, size, entropy):
+    _check_round_trip(deep, size, entropy)
+
+
 def _check_round_trip(codec, size, entropy):
     image = picture(*size)
     result = compress_image(image, codec, entropy=entropy)
@@ -101,10 +118,10 @@ def _check_round_trip(codec, size, entropy):
     assert back.image.shape == image.shape
     assert np.array_equal(back.indices, result.indices)
     whole = codec.tokenizer.reconstruct(image)
-    assert np.array_equal(back.indices[0], whole.indices)
+    assert np.array_equal(np.moveaxis(back.indices, 0, -1).reshape(whole.indices.shape), whole.indices)
     assert np.array_equal(back.image, whole.image)
     assert result.data == compress_image(image, codec, entropy=entropy).data
-    assert len(result.data) <= 48 + len(NAME) + result.model_bits / 8 + 1.001
+    assert len(result.data) <= 48 + len(codec.tokenizer.name) + result.model_bits / 8 + 1.001
     assert result.row()["bytes"] == len(result.data)
     assert verify(result.data) == back.container == result.container
 
@@ -240,7 +257,7 @@ def test_the_ladder_offers_what_is_at_hand(codec, monkeypatch):
     monkeypatch.setattr(compress, "LADDER", {1: NAME, 2: "absent"})
     assert compress.qualities() == {1: NAME}
     assert compress.codec_for(None, 1).tokenizer.name == NAME
-    with pytest.raises(InputError, match=r"no quality 2 at hand; known: 1 \(tiny-leech\)"):
+    with pytest.raises(InputError, match=r"quality 2 is model 'absent', .* at hand: 1 \(tiny-leech\)"):
         compress.codec_for(None, 2)
     with pytest.raises(InputError, match="not both"):
         compress.codec_for(NAME, 1)
@@ -426,13 +443,15 @@ def mutant(rng, files):
     return bytes(data)
 
 
-def campaign(codec, count, seed):
+def campaign(codecs, count, seed):
     """Decode mutants to indices; returns how many were refused, and how many were right."""
     rng = np.random.default_rng(seed)
     files = [
         compress_image(picture(*size, seed=number), codec, entropy=entropy).data
+        for codec in codecs
         for number, (size, entropy) in enumerate((size, e) for size in ((8, 8), (40, 56), (17, 90)) for e in ENTROPIES)
     ]
+    by_name = {codec.tokenizer.name: codec for codec in codecs}
     refused = {}
     accepted = 0
     for _ in range(count):
@@ -444,9 +463,11 @@ def campaign(codec, count, seed):
             refused[reason] = refused.get(reason, 0) + 1
             continue
         # Whatever is accepted is a whole file that says what it holds: packed again it gives the same bytes.
+        codec = by_name[container.model]
         model = codec.entropy_model(container.entropy)
         assert pack(container) == data
         assert model.encode(model.decode(container.payload, container.shape)) == container.payload
+        assert container.depth == codec.depth
         assert container.model_hash == codec.model_hash
         assert container.codebook_hash == codec.codebook_hash
         assert container.tables_digest == model.digest
@@ -455,14 +476,14 @@ def campaign(codec, count, seed):
     return refused, accepted
 
 
-def test_mutants_are_refused_or_right(codec):
-    refused, accepted = campaign(codec, 2000, seed=1)
+def test_mutants_are_refused_or_right(codec, deep):
+    refused, accepted = campaign([codec, deep], 2000, seed=1)
     assert sum(refused.values()) + accepted == 2000
     assert refused["ContainerError"] > 1800
 
 
 @pytest.mark.heavy
 @pytest.mark.timeout(3600)
-def test_many_mutants_are_refused_or_right(codec):
-    refused, accepted = campaign(codec, 100_000, seed=2)
+def test_many_mutants_are_refused_or_right(codec, deep):
+    refused, accepted = campaign([codec, deep], 100_000, seed=2)
     assert sum(refused.values()) + accepted == 100_000
