@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from workbench.errors import InputError, ModelError
+from workbench.errors import InputError, ModelError, WorkbenchError
 from workbench.images.files import read_image, read_mask, write_png
 from workbench.models.sampling import Controls
 from workbench.tasks import catalogue
@@ -97,7 +97,9 @@ def test_it_stops_between_scales(pair):
     for stage in generate(pair, Order(["roses"]), watch=Watch(stop=lambda: len(stages) == 2)):
         stages.append(stage)
     assert [stage.scale for stage in stages] == [1, 2]
-    assert finished(iter(stages)) is None
+    with pytest.raises(WorkbenchError, match="stopped before it was done"):
+        finished(iter(stages))
+    assert len(list(interpolate(pair, Order(["roses"] * 3), "daisy", watch=Watch(stop=lambda: True)))) == 0
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,7 @@ json.dump({"queue": page._queue.max_size, "events": events}, sys.stdout)
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY)
     page = json.loads(run.stdout)
     assert 1 <= page["queue"] <= 64
-    for name in ("reconstruct", "nearest"):
+    for name in ("reconstruct", "nearest", "generate", "edit"):
         assert page["events"][name] == ["model", 1]
 
 

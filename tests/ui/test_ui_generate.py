@@ -6,12 +6,14 @@ import json
 import httpx
 import numpy as np
 import pytest
+from gradio.components.image_editor import EditorData, EditorDataBlobs
 from PIL import Image
 
 from workbench.tasks import catalogue
 from workbench.tasks.edit import fill
 from workbench.tasks.generate import Order, finished, generate
 from workbench.ui.generate import _asked, _choices, _notice, _preset, _taken
+from workbench.ui.painting import Painted, painting_input
 
 FILE = {"_type": "gradio.FileData"}
 CONTROLS = (1.0, 0, 1.0, 1.0, 2.0)  # temperature, top-k, top-p, guidance at both ends
@@ -181,3 +183,11 @@ def test_a_sample_comes_enlarged_into_the_editor(tmp_path, picture):
     assert value["background"].shape == (480, 480, 3)
     assert np.array_equal(value["background"][::12, ::12], picture)
     assert value["layers"] == []
+
+
+def test_what_a_browser_sends_ahead_reaches_the_editor_unopened():
+    editor = painting_input("Picture", elem_id="painting")
+    editor.blob_storage["7"] = EditorDataBlobs(background=b"no picture", layers=[None, b"paint"], composite=b"both")
+    assert editor.preprocess(EditorData(id="7")) == Painted(b"no picture", (b"paint",))
+    assert not editor.blob_storage
+    assert editor.preprocess(EditorData(id="7")) is None

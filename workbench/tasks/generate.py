@@ -41,7 +41,7 @@ import torch
 from torch import Tensor
 
 from workbench import __version__
-from workbench.errors import InputError
+from workbench.errors import InputError, WorkbenchError
 from workbench.images.files import write_png
 from workbench.models.generator import class_index
 from workbench.models.sampling import CONTROL_PRESETS, Controls, Given, check_controls, sample
@@ -236,9 +236,10 @@ def interpolate(pair: Pair, order: Order, last: str | int, *, watch: Watch = UNW
         share = number / max(1, count - 1)
         names.append(f"{classes[ends[number]]} {1 - share:.0%} {classes[ends[-1]]} {share:.0%}")
         shares = torch.lerp(kinds[number], kinds[-1], share)[None]
-        drawn = finished(draw(pair, order, shares, (names[-1],), watch=Watch(stop=watch.stop)))
-        if drawn is None:
+        stages = deque(draw(pair, order, shares, (names[-1],), watch=Watch(stop=watch.stop)), maxlen=1)
+        if not stages or not stages[0].done:
             return
+        drawn = stages[0]
         rows.append(drawn.indices)
         settings = replace(drawn.settings, classes=tuple(names))
         seconds = time.perf_counter() - start
@@ -305,10 +306,16 @@ def draw(
         yield Drawn(settings, stage.scale, stage.step + 1, count, indices, time.perf_counter() - start, pair)
 
 
-def finished(stages: Iterator[Drawn]) -> Drawn | None:
-    """The last stage, with all grids; None where the drawing was stopped before."""
+def finished(stages: Iterator[Drawn]) -> Drawn:
+    """The last stage, with all grids.
+
+    Raises:
+        WorkbenchError: if the drawing was stopped before.
+    """
     last = deque(stages, maxlen=1)
-    return last[0] if last and last[0].done else None
+    if not last or not last[0].done:
+        raise WorkbenchError("the drawing was stopped before it was done")
+    return last[0]
 
 
 def picture_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
