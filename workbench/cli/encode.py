@@ -21,7 +21,9 @@ def encode(
     entropy: Annotated[
         str | None, typer.Option(metavar="fixed|static|context", help="Default: the best that the model has.")
     ] = None,
-    quality: Annotated[int | None, typer.Option(help="A rung of the ladder of models, 1 the smallest files.")] = None,
+    quality: Annotated[
+        int | None, typer.Option(metavar="1|2|3|4", help="A rung of the ladder of models, 1 the smallest files.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there already.")] = False,
     json: Json = False,
 ) -> None:
