@@ -21,18 +21,20 @@ def loss_plot(state: RunState) -> "Figure":
     from plotly import graph_objects as go
 
     points = np.array(state.losses, dtype=np.float64).reshape(-1, 2)
-    several = -(-len(points) // _POINTS)
-    whole = len(points) // max(several, 1) * several
-    steps, losses = points[:whole].reshape(-1, max(several, 1), 2).mean(axis=1).T
+    several = max(-(-len(points) // _POINTS), 1)
+    whole = len(points) // several * several
+    steps, losses = points[:whole].reshape(-1, several, 2).mean(axis=1).T
     figure = go.Figure()
-    figure.add_scatter(x=steps, y=losses, name="loss", mode="lines", line={"color": INK, "width": 1})
+    few = "lines+markers" if len(losses) < 30 else "lines"  # one point alone makes no line
+    figure.add_scatter(x=steps, y=losses, name="loss", mode=few, line={"color": INK, "width": 1})
     if len(losses) >= 10:
         width = max(len(losses) // 20, 5)
         smooth = np.convolve(losses, np.ones(width) / width, mode="valid")
         figure.add_scatter(
             x=steps[width - 1 :], y=smooth, name=f"mean of {width}", mode="lines", line={"color": ACCENT, "width": 2.5}
         )
-    return dress(figure, title="Loss", x="step", y="mean absolute error", height=_HEIGHT)
+    figure = dress(figure, title="Loss", x="step", y="mean absolute error", height=_HEIGHT)
+    return figure.update_yaxes(rangemode="tozero")
 
 
 def quality_plot(state: RunState) -> "Figure":
@@ -53,5 +55,13 @@ def quality_plot(state: RunState) -> "Figure":
         yaxis="y2",
     )
     figure = dress(figure, title="On the example pictures", x="step", y="dB", height=_HEIGHT)
-    figure.update_layout(yaxis2={"overlaying": "y", "side": "right", "showgrid": False, "title": {"text": "words"}})
+    figure.update_layout(
+        yaxis2={
+            "overlaying": "y",
+            "side": "right",
+            "showgrid": False,
+            "rangemode": "tozero",
+            "title": {"text": "words"},
+        }
+    )
     return figure

@@ -81,7 +81,7 @@ def recipe_of(settings: Settings) -> dict[str, Any]:
         batch_size=16,
         average_decay=0.99,
         log_every=10,
-        evaluate_every=100,
+        evaluate_every=50,
         save_minutes=1.0,
     )
     recipe = replace(

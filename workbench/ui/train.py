@@ -89,9 +89,9 @@ def build(context: Context) -> None:
             chosen.preprocess = _named
             table = figures_table("How it stands", elem_id="train-figures")
             with gr.Row():
-                halt = gr.Button("Stop", size="sm", interactive=False, elem_id="train-stop")
-                again = gr.Button("Go on", size="sm", interactive=False, elem_id="train-resume")
-                pack = gr.Button("Download the model", size="sm", interactive=False, elem_id="train-pack")
+                halt = gr.Button("Stop", size="sm", min_width=90, interactive=False, elem_id="train-stop")
+                again = gr.Button("Go on", size="sm", min_width=90, interactive=False, elem_id="train-resume")
+                pack = gr.Button("Download the model", size="sm", min_width=90, interactive=False, elem_id="train-pack")
             packed = gr.File(label="The model", interactive=False, visible=False, height=90, elem_id="train-packed")
             preview = picture_output("Pictures above, what comes back below", elem_id="train-preview")
     with gr.Row():
