@@ -47,6 +47,7 @@ def search(
     checked: Annotated[int, typer.Option(help="Random points to compare with the exact exhaustive search.")] = 2_000,
     threads: Annotated[int | None, typer.Option(help="Threads for every search; torch's own number if none.")] = None,
     code: Annotated[str, typer.Option(help="A code without settings.")] = "leech",
+    device: Annotated[str, typer.Option(help="Where to search: cpu or cuda.")] = "cpu",
     json: Json = False,
 ) -> None:
     """Nearest codeword by structure and by exhaustive search: microseconds a point, memory, disagreements."""
@@ -55,17 +56,21 @@ def search(
     from workbench.tasks.bench.search import measure_search
 
     with progress_bar("Measuring") as progress:
-        cost = measure_search(code, vectors=vectors, checked=checked, threads=threads, progress=progress)
+        cost = measure_search(code, vectors=vectors, checked=checked, threads=threads, device=device, progress=progress)
     if json:
         print_json(asdict(cost))
         return
-    typer.echo(f"{cost.code}, {cost.vectors:,} points, {cost.threads} threads")
-    for name, micros, ratio in (
-        ("structured", cost.structured_us_per_vector, 1.0),
-        ("exhaustive, in rows", cost.naive_us_per_vector, cost.ratio_naive),
-        ("exhaustive, in tiles", cost.tiled_us_per_vector, cost.ratio_tiled),
+    typer.echo(f"{cost.code}, {cost.vectors:,} points, {cost.threads} threads, {cost.device}")
+    for name, micros, ratio, limit in (
+        ("structured", cost.structured_us_per_vector, 1.0, cost.structured_limit_us),
+        ("exhaustive, in rows", cost.naive_us_per_vector, cost.ratio_naive, cost.exhaustive_limit_us),
+        ("exhaustive, in tiles", cost.tiled_us_per_vector, cost.ratio_tiled, cost.exhaustive_limit_us),
     ):
-        typer.echo(f"{name:<20}  {micros:>9.3f} µs a point  × {ratio:,.0f}")
+        typer.echo(f"{name:<20}  {micros:>9.3f} µs a point  × {ratio:<6,.0f}  limit {limit:.3f} µs")
+    typer.echo(
+        f"{'the device at most':<20}  {cost.bytes_per_second / 1e9:>9.1f} GB/s, "
+        f"{cost.operations_per_second / 1e9:,.0f} billion operations/s"
+    )
     memory = "unknown" if cost.peak_bytes_per_vector is None else f"{cost.peak_bytes_per_vector:.1f}"
     typer.echo(f"{'memory':<20}  {memory:>9} bytes a point, result included")
     typer.echo(f"{cost.disagreements} disagreements with the exact search at {cost.checked:,} points")

@@ -10,9 +10,11 @@ from workbench.errors import InputError
 from workbench.lattices.registry import make_code
 from workbench.lattices.search import nearest
 from workbench.tasks.bench import search as bench
+from workbench.tasks.bench.ceilings import Ceilings
 
 KEYS = {
     *("ratio_naive", "ratio_tiled", "structured_us_per_vector", "naive_us_per_vector", "tiled_us_per_vector"),
+    *("device", "structured_limit_us", "exhaustive_limit_us", "bytes_per_second", "operations_per_second"),
     *("threads", "vectors", "disagreements", "peak_bytes_per_vector"),
 }
 
@@ -36,6 +38,14 @@ def test_report(monkeypatch, capsys):
     for name in ("naive", "tiled"):
         ratio = report[f"{name}_us_per_vector"] / report["structured_us_per_vector"]
         assert report[f"ratio_{name}"] == pytest.approx(ratio)
+    assert report["exhaustive_limit_us"] >= 0.999e6 * 2 * 24 * 196_560 / report["operations_per_second"]
+    assert 0 < report["structured_limit_us"] <= report["exhaustive_limit_us"]
+
+
+def test_a_limit_is_the_slower_of_bytes_and_operations():
+    ceilings = Ceilings(bytes_per_second=100.0, operations_per_second=10.0)
+    assert ceilings.seconds(50, 1) == 0.5
+    assert ceilings.seconds(50, 20) == 2.0
 
 
 def test_disagreements_are_counted(monkeypatch):

@@ -3,6 +3,7 @@
 Three ways to the nearest of 196,560 codewords. *Structured*: `nearest`. *Naive*: a chunk of rows times all codewords,
 then argmax. *Tiled*: cut along both axes so that products stay in cache, only the greatest of each tile kept, and the
 winning tile looked at again. The two exhaustive ones are plain float32 torch, and may err on ties.
+Beside each stands its limit: the time for its bytes and operations at what the device can do at most.
 Methods take turns, several rounds, and the best round of each counts: what else runs on the machine hurts all alike.
 """
 
@@ -24,13 +25,16 @@ from workbench.lattices.code import Code
 from workbench.lattices.exhaustive import nearest_exhaustive
 from workbench.lattices.registry import make_code
 from workbench.lattices.search import nearest
+from workbench.tasks.bench.ceilings import finish, measure_ceilings
 from workbench.tasks.bench.memory import peak_growth
+from workbench.tasks.fit.plan import hardware
 
 Progress = Callable[[float, str], None]
 _ROUNDS = 5
 _NAIVE_CHUNKS = (64, 256)
 _TILES = ((1024, 512), (2048, 512))
 _WINNERS = 64  # rows whose winning tiles are looked at together: they fit the cache
+_OPERATIONS = 16_000  # of the structured search at a point, about: additions, comparisons and choices alike
 
 
 @dataclass(frozen=True)
@@ -39,11 +43,17 @@ class SearchCost:
 
     Attributes:
         code: Name of the code.
+        device: What they ran on.
         threads: Threads that each of them had.
         vectors: How many points the structured search was timed on.
         structured_us_per_vector: Microseconds a point, all threads together working.
         naive_us_per_vector: The same of the exhaustive search in chunks of rows, the best chunk.
         tiled_us_per_vector: The same of the exhaustive search in tiles, the best tile.
+        structured_limit_us: Microseconds a point that no structured search here goes below: its bytes and operations
+            over the measured ceilings.
+        exhaustive_limit_us: The same of an exhaustive search.
+        bytes_per_second: Ceiling of the device.
+        operations_per_second: Likewise, in float32.
         ratio_naive: How many times faster the structured search is than the naive one.
         ratio_tiled: The same for the tiled one.
         peak_bytes_per_vector: Growth of the peak of memory during the structured search, its result included; None
@@ -53,11 +63,16 @@ class SearchCost:
     """
 
     code: str
+    device: str
     threads: int
     vectors: int
     structured_us_per_vector: float
     naive_us_per_vector: float
     tiled_us_per_vector: float
+    structured_limit_us: float
+    exhaustive_limit_us: float
+    bytes_per_second: float
+    operations_per_second: float
     ratio_naive: float
     ratio_tiled: float
     peak_bytes_per_vector: float | None
@@ -71,6 +86,7 @@ def measure_search(
     vectors: int = 200_000,
     checked: int = 2_000,
     threads: int | None = None,
+    device: str = "cpu",
     seed: int = 0,
     progress: Progress = lambda fraction, message: None,  # noqa: ARG005 - nobody is watching
 ) -> SearchCost:
@@ -81,6 +97,7 @@ def measure_search(
         vectors: Points for the structured search; the exhaustive ones get at most 1,024 and 4,096 of them.
         checked: Random points for the comparison with the exact search; hard ones come on top.
         threads: For all three; None for torch's own number.
+        device: Where the points lie: `cpu`, or `cuda`, where the structured search is a kernel of its own.
         seed: Of the points.
         progress: Told the share done and a line of text.
 
@@ -93,14 +110,17 @@ def measure_search(
     if threads is not None:
         torch.set_num_threads(threads)
     try:
-        return _measure(make_code(code), vectors, checked, torch.Generator().manual_seed(seed), progress)
+        generator = torch.Generator().manual_seed(seed)
+        return _measure(make_code(code), vectors, checked, torch.device(device), generator, progress)
     finally:
         torch.set_num_threads(before)
 
 
-def _measure(code: Code, vectors: int, checked: int, generator: torch.Generator, progress: Progress) -> SearchCost:
-    points = torch.randn(vectors, code.dimension, generator=generator)
-    table = code.vectors()
+def _measure(
+    code: Code, vectors: int, checked: int, device: torch.device, generator: torch.Generator, progress: Progress
+) -> SearchCost:
+    points = torch.randn(vectors, code.dimension, generator=generator).to(device)
+    table = code.vectors().to(device)
     progress(0.0, "loading the kernels")
     nearest(points[:64], code)
     few, some = points[:1024], points[:4096]
@@ -113,23 +133,30 @@ def _measure(code: Code, vectors: int, checked: int, generator: torch.Generator,
     for turn in range(_ROUNDS):
         for number, (name, variants) in enumerate(contenders.items()):
             progress(0.05 + 0.65 * (turn + number / 3) / _ROUNDS, f"{name}, round {turn + 1} of {_ROUNDS}")
-            micros[name] = min(micros[name], *(1e6 * _seconds(work) / count for count, work in variants))
+            micros[name] = min(micros[name], *(1e6 * _seconds(work, device) / count for count, work in variants))
     progress(0.7, "memory")
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        peak = pool.submit(_peak, code.name, vectors, torch.get_num_threads()).result()
+        peak = pool.submit(_peak, code.name, vectors, torch.get_num_threads(), str(device)).result()
+    progress(0.73, "ceilings")
+    ceilings = measure_ceilings(device)
     progress(0.75, "comparing with the exact exhaustive search")
     sample = torch.cat([torch.randn(checked, code.dimension, generator=generator), hard_points(code, generator)])
     wrong = sum(
-        int((nearest(part, code) != nearest_exhaustive(part, code)).sum())
+        int((nearest(part.to(device), code).cpu() != nearest_exhaustive(part, code)).sum())
         for part in _told(sample.split(256), lambda share: progress(0.75 + 0.25 * share, "comparing"))
     )
     return SearchCost(
         code=code.name,
+        device=hardware(device),
         threads=torch.get_num_threads(),
         vectors=vectors,
         structured_us_per_vector=micros["structured"],
         naive_us_per_vector=micros["naive"],
         tiled_us_per_vector=micros["tiled"],
+        structured_limit_us=1e6 * ceilings.seconds(4 * code.dimension + 8, _OPERATIONS),
+        exhaustive_limit_us=1e6 * ceilings.seconds(4 * code.dimension + 8, 2 * code.dimension * code.size),
+        bytes_per_second=ceilings.bytes_per_second,
+        operations_per_second=ceilings.operations_per_second,
         ratio_naive=micros["naive"] / micros["structured"],
         ratio_tiled=micros["tiled"] / micros["structured"],
         peak_bytes_per_vector=None if peak is None else peak / vectors,
@@ -138,13 +165,18 @@ def _measure(code: Code, vectors: int, checked: int, generator: torch.Generator,
     )
 
 
-def _peak(code: str, vectors: int, threads: int) -> int | None:
+def _peak(code: str, vectors: int, threads: int, device: str) -> int | None:
     """Growth of the peak by one search, in a process that has kept nothing from earlier ones."""
     torch.set_num_threads(threads)
     chosen = make_code(code)
-    points = torch.randn(vectors, chosen.dimension, generator=torch.Generator().manual_seed(0))
+    points = torch.randn(vectors, chosen.dimension, generator=torch.Generator().manual_seed(0)).to(device)
     nearest(points[: 64 * threads], chosen)
-    return peak_growth(partial(nearest, points, chosen))
+    if device == "cpu":
+        return peak_growth(partial(nearest, points, chosen))
+    before = torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    nearest(points, chosen)
+    return torch.cuda.max_memory_allocated(device) - before
 
 
 def _told(parts: tuple[Tensor, ...], tell: Callable[[float], None]) -> Iterator[Tensor]:
@@ -153,9 +185,11 @@ def _told(parts: tuple[Tensor, ...], tell: Callable[[float], None]) -> Iterator[
         yield part
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def _seconds(work: Callable[[], object], device: torch.device) -> float:
+    finish(device)
     start = time.perf_counter()
     work()
+    finish(device)
     return time.perf_counter() - start
 
 
