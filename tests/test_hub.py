@@ -1,5 +1,6 @@
 """Names resolve in one order, a bundled name costs no request, and a configuration holds no code."""
 
+import hashlib
 import json
 import os
 
@@ -130,3 +131,17 @@ def test_a_file_is_replaced_whole_or_left_alone(tmp_path):
     mask = os.umask(0)
     os.umask(mask)
     assert path.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_a_fetched_file_is_whole_and_the_right_one_or_not_there(tmp_path):
+    content = b"weights"
+    right = tmp_path / f"net-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    wrong = tmp_path / "net-00000000.pth"
+    for path in (right, wrong):
+        path.write_bytes(content)
+    hub.fetch(right.as_uri(), tmp_path / "deep" / "net.pth")
+    assert (tmp_path / "deep" / "net.pth").read_bytes() == content
+    for address in (wrong.as_uri(), (tmp_path / "none-00000000.pth").as_uri()):
+        with pytest.raises(ModelError, match="cannot fetch"):
+            hub.fetch(address, tmp_path / "deep" / "other.pth")
+    assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["net.pth"]

@@ -87,7 +87,7 @@ def ms_ssim(x: Picture, y: Picture) -> float:
 
 
 def measure(
-    x: Picture, y: Picture, *, others: Mapping[str, Callable[[Picture, Picture], float]] | None = None
+    x: Picture, y: Picture, *, others: Mapping[str, Callable[..., float]] | None = None
 ) -> tuple[dict[str, float | None], dict[str, str]]:
     """Measure a picture against another in every way that says something.
 
