@@ -1,11 +1,13 @@
 """A picture at equal file size: nobody gets more bytes than ours, and figures are those of the pictures shown."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from workbench.metrics.distortion import psnr
 from workbench.tasks.compress import decompress_image, load_codec
-from workbench.tasks.compress_compare import CURVE_SETTINGS, compare_at_size, picture_curves
+from workbench.tasks.compress_compare import CURVE_SETTINGS, compare_at_size, curve_plot, our_curve, picture_curves
 from workbench.tasks.evaluate.baselines import baselines
 
 
@@ -33,3 +35,13 @@ def test_curves_rise():
         assert len(curve.psnr) == CURVE_SETTINGS
         assert list(curve.bits_per_pixel) == sorted(curve.bits_per_pixel)
         assert curve.psnr[-1] > curve.psnr[0]
+
+
+def test_our_curve_has_one_point_a_codec_and_is_drawn_with_the_others(tiny_model):
+    codec, image = load_codec(str(tiny_model)), picture()
+    ours, _ = compare_at_size(image, codec, others=[])
+    curve = our_curve(image, [codec, codec], entropy="no such model")
+    assert curve.bits_per_pixel[0] == curve.bits_per_pixel[1] == pytest.approx(8 * len(ours.data) / (96 * 120))
+    figure = curve_plot(curve, [dataclasses.replace(curve, name="JPEG")], chosen=1)
+    assert [trace.name for trace in figure.data] == ["JPEG", "Λ24-SQ"]
+    assert figure.data[1].marker.size == (10, 18)

@@ -4,10 +4,21 @@
 its smallest is shown, and says so.
 """
 
-__all__ = ["CURVE_SETTINGS", "AtSize", "PictureCurve", "compare_at_size", "our_curve", "picture_curves"]
+__all__ = [
+    "COLOURS",
+    "CURVE_SETTINGS",
+    "AtSize",
+    "PictureCurve",
+    "compare_at_size",
+    "curve_plot",
+    "our_curve",
+    "picture_curves",
+]
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,9 +26,16 @@ from workbench.metrics.distortion import psnr
 from workbench.tasks.compress import Codec, Compressed, compress_image, decompress_image
 from workbench.tasks.evaluate.baselines import Baseline, baselines, encode_to_size
 from workbench.tasks.evaluate.rate_distortion import OURS
+from workbench.tasks.explore.plots import ACCENT, dress
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 Progress = Callable[[float, str], None]
 
+COLOURS = MappingProxyType(
+    {"JPEG": "#d98e1c", "JPEG 2000": "#9aa0b5", "WebP": "#2a9d8f", "AVIF": "#c0567f", "JPEG XL": "#8a63c9"}
+)
 CURVE_SETTINGS = 4  # points of a curve through one picture: enough to see it, quick enough to wait for
 
 
@@ -123,6 +141,35 @@ def picture_curves(image: np.ndarray, *, others: Sequence[Baseline] | None = Non
         rates = [8 * len(data) / (image.shape[0] * image.shape[1]) for data in files]
         curves.append(PictureCurve(other.name, rates, [psnr(image, other.decode(data)) for data in files]))
     return curves
+
+
+def curve_plot(ours: PictureCurve, others: Sequence[PictureCurve], *, chosen: int = 0) -> "Figure":
+    """PSNR against bits per pixel on one picture, the chosen one of our points as the largest star."""
+    from plotly import graph_objects as go
+
+    figure = go.Figure()
+    point = "%{y:.2f} dB at %{x:.3f} bits per pixel"
+    for curve in others:
+        figure.add_scatter(
+            x=list(curve.bits_per_pixel),
+            y=list(curve.psnr),
+            name=curve.name,
+            mode="lines+markers",
+            line={"color": COLOURS.get(curve.name), "width": 1.5},
+            hovertemplate=point,
+        )
+    sizes = [18 if number == chosen else 10 for number in range(len(ours.psnr))]
+    figure.add_scatter(
+        x=list(ours.bits_per_pixel),
+        y=list(ours.psnr),
+        name=ours.name,
+        mode="lines+markers",
+        marker={"symbol": "star", "size": sizes},
+        line={"color": ACCENT, "width": 2.5},
+        hovertemplate=point,
+    )
+    dress(figure, title="Rate and distortion on this picture", x="bits per pixel", y="PSNR (dB)")
+    return figure.update_xaxes(type="log", tickvals=[0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10])
 
 
 def _at_size(name: str, image: np.ndarray, data: bytes, back: np.ndarray, *, fits: bool) -> AtSize:

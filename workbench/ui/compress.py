@@ -27,7 +27,7 @@ from workbench.tasks.compress import (
     describe,
     qualities,
 )
-from workbench.tasks.compress_compare import AtSize, PictureCurve, compare_at_size, our_curve, picture_curves
+from workbench.tasks.compress_compare import AtSize, compare_at_size, curve_plot, our_curve, picture_curves
 from workbench.ui.context import Context, shown_errors
 from workbench.ui.figures import cells, figures_table
 from workbench.ui.gallery import gallery, item
@@ -37,7 +37,6 @@ from workbench.ui.pictures import only_uploads, picture_input, picture_output
 _BEST = "best"
 _ENTROPIES = (_BEST, "context", "static", "fixed")
 _SIDE = 768  # pixels a side of what is compared at most: six codecs take their time, and the page holds six pictures
-_COLOURS = {"JPEG": "#b86a00", "JPEG 2000": "#747992", "WebP": "#207f74", "AVIF": "#b04a73", "JPEG XL": "#7a53bb"}
 _FACTS = (
     ("model", "Model", "the network that made it; another one is refused"),
     ("model_hash", "Weights", "first 8 bytes of their SHA-256"),
@@ -137,9 +136,10 @@ def build(context: Context) -> None:
 def _bits_per_pixel(model: str) -> float | None:
     """Bits a pixel of a model's tokens where every word costs the same; None where that is not said."""
     row = next((entry.row() for entry in catalogue.tokenizers() if entry.name == model), {})
-    bits, depth, factor = (row.get(key) for key in ("bits_per_token", "depth", "factor"))
-    known = isinstance(bits, float) and isinstance(depth, int) and isinstance(factor, int)
-    return depth * bits / factor**2 if known else None  # type: ignore[operator]
+    bits, depth, factor = (row.get(name) for name in ("bits_per_token", "depth", "factor"))
+    if not isinstance(bits, float) or not isinstance(depth, int) or not isinstance(factor, int):
+        return None
+    return bits * depth / factor**2
 
 
 def _rates() -> gr.Radio:
@@ -266,38 +266,7 @@ def _curves(
     progress(0.2, desc="our rates")
     ours = our_curve(image, codecs, entropy=_entropy(entropy))
     progress(0.6, desc="other codecs")
-    return _plot(ours, list(qualities()).index(int(quality or 0)), picture_curves(image))
-
-
-def _plot(ours: PictureCurve, chosen: int, others: list[PictureCurve]) -> object:
-    import plotly.graph_objects as go
-
-    point = "%{y:.2f} dB at %{x:.3f} bits/pixel"
-    figure = go.Figure()
-    for curve in others:
-        line = {"x": list(curve.bits_per_pixel), "y": list(curve.psnr), "name": curve.name, "hovertemplate": point}
-        figure.add_scatter(**line, mode="lines+markers", line={"color": _COLOURS.get(curve.name), "width": 1.5})
-    sizes = [18 if number == chosen else 10 for number in range(len(ours.psnr))]
-    marker = {"symbol": "star", "size": sizes, "color": "#5463e0"}
-    figure.add_scatter(
-        x=list(ours.bits_per_pixel),
-        y=list(ours.psnr),
-        name=ours.name,
-        hovertemplate=point,
-        mode="lines+markers",
-        marker=marker,
-        line={"color": "#5463e0", "width": 3},
-    )
-    ticks = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10]
-    figure.update_xaxes(title="bits per pixel", type="log", tickvals=ticks)
-    figure.update_yaxes(title="PSNR (dB)")
-    figure.update_layout(
-        height=420,
-        template="none",
-        margin={"l": 55, "r": 10, "t": 10, "b": 80},
-        legend={"orientation": "h", "y": -0.22},
-    )
-    return figure
+    return curve_plot(ours, picture_curves(image), chosen=list(qualities()).index(int(quality or 0)))
 
 
 # ---- a file becomes a picture
