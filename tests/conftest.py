@@ -1,6 +1,7 @@
 """Fixtures for every room: the shared pictures, and how many tests went without them."""
 
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -75,9 +76,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, tiny_generat
     """Address of the app, started as a person starts it; tiny models stand in its lists beside the bundled ones."""
     import httpx
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = _free_port()
     cache = tmp_path_factory.mktemp("cache")
     shutil.copytree(tiny_model, cache / "tiny")
     shutil.copytree(tiny_generator, cache, dirs_exist_ok=True)
@@ -87,7 +86,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, tiny_generat
         environment = {**os.environ, "WORKBENCH_CACHE": str(cache)}
         process = subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=log, stderr=log, env=environment)
         try:
-            for _ in range(1200):
+            for _ in range(3000):
                 if process.poll() is not None:
                     log.seek(0)
                     pytest.fail(f"the app ended with status {process.returncode}: {log.read()[-2000:]}")
@@ -102,7 +101,23 @@ def app(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, tiny_generat
                 pytest.fail(f"the app died with status {process.returncode}: {log.read()[-4000:]}")
         finally:
             process.terminate()
-            process.wait(30)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _free_port() -> int:
+    """A port below those that systems give to outgoing connections, one of which could take it before the app does."""
+    for port in random.Random(os.getpid()).sample(range(10_000, 16_000), 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    pytest.fail("no port from 10000 to 16000 is free")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -24,12 +24,14 @@ READ_SLIDER = """async () => {
     }));
 }"""
 pytestmark = [pytest.mark.slow]
+WAIT = 240_000  # milliseconds, far more than any machine needs
 
 
 @pytest.fixture
 def page(browser, app):
     """A fresh page that fails the test if anything is written to the console as an error."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(WAIT)
     page = context.new_page()
     complaints = []
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
@@ -39,6 +41,15 @@ def page(browser, app):
     yield page
     context.close()
     assert not complaints
+
+
+def until(page, holds):
+    """Look again and again until something holds: what a page shows follows what was done to it, but not at once."""
+    for _ in range(600):
+        if holds():
+            return
+        page.wait_for_timeout(100)
+    pytest.fail("it never came to hold")
 
 
 def rows(page, selector):
@@ -56,7 +67,7 @@ def test_a_picture_is_uploaded_reconstructed_and_compared(page, tmp_path):
 
     page.locator(CLEAR).first.click()
     page.locator("#reconstruct-input input[type=file]").set_input_files(tmp_path / "mine.png")
-    page.wait_for_selector("#reconstruct-figures tr", timeout=180_000)
+    page.wait_for_selector("#reconstruct-figures tr")
     shown = rows(page, "#reconstruct-figures")
     assert shown["Tokens"] == f"{32 * 24:,}"
     assert shown["Bits"] == f"{32 * 24 * np.log2(196560):,.0f}"
@@ -81,12 +92,12 @@ def test_a_picture_is_uploaded_reconstructed_and_compared(page, tmp_path):
     page.mouse.down()
     page.mouse.move(start["x"] + start["width"] / 2 - 150, start["y"] + start["height"] / 2, steps=8)
     page.mouse.up()
-    assert handle.bounding_box()["x"] == pytest.approx(start["x"] - 150, abs=12)
+    until(page, lambda: abs(handle.bounding_box()["x"] - (start["x"] - 150)) <= 12)
 
 
 def test_the_first_click_gives_a_result(page):
     page.click("#reconstruct-run")
-    page.wait_for_selector("#reconstruct-figures tr", timeout=180_000)
+    page.wait_for_selector("#reconstruct-figures tr")
     assert re.fullmatch(r"\d+\.\d\d dB", rows(page, "#reconstruct-figures")["PSNR"])
     page.wait_for_function("document.querySelectorAll('#reconstruct-errors img, #reconstruct-tokens img').length == 2")
     page.wait_for_timeout(500)
@@ -99,7 +110,7 @@ def test_a_file_that_is_no_picture_gives_a_message_and_the_app_goes_on(page, tmp
     (tmp_path / "trick.png").write_text("<script>alert(1)</script>")
     page.locator(CLEAR).first.click()
     page.locator("#reconstruct-input input[type=file]").set_input_files(tmp_path / "trick.png")
-    page.get_by_text("not a picture of an accepted kind").wait_for(timeout=60_000)
+    page.get_by_text("not a picture of an accepted kind").wait_for()
     page.get_by_role("tab", name="Lattice").click()
     page.locator("#golay-array td.tetrad0").first.wait_for()
 
@@ -115,25 +126,38 @@ def test_five_positions_are_an_octad(page):
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_is_cut_off_at_the_side(browser, app, width, theme):
     context = browser.new_context(viewport={"width": width, "height": 844})
+    context.set_default_timeout(WAIT)
     page = context.new_page()
     page.goto(f"{app}?__theme={theme}")
     page.wait_for_selector("#reconstruct-run")
     assert page.evaluate("document.body.classList.contains('dark')") == (theme == "dark")
     for tab in ("Reconstruct", "Lattice"):
         open_tab(page, tab)
-        page.wait_for_timeout(300)
-        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+        page.wait_for_function("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     context.close()
 
 
 def open_tab(page, name):
-    """Click a tab; where the page is narrow it stands in the menu behind the last one that fits."""
-    page.wait_for_timeout(500)  # tabs are measured once the page is laid out
-    if not page.get_by_role("tab", name=name).count():
-        page.locator(".overflow-menu > button").first.click()
-        page.locator(".overflow-dropdown button", has_text=name).first.click()
-    else:
-        page.get_by_role("tab", name=name).first.click()
+    """Click a tab; where the page is narrow it stands in the menu behind the last one that fits.
+
+    Tabs move there when the page has been laid out and measured, which may be between a look and a click.
+    """
+    from playwright.sync_api import TimeoutError as MovedAway
+
+    tab, menu = page.get_by_role("tab", name=name).first, page.locator(".overflow-menu > button").first
+
+    def opened():
+        try:
+            if tab.count():
+                tab.click(timeout=2000)
+            else:
+                menu.click(timeout=2000)
+                page.locator(".overflow-dropdown button", has_text=name).first.click(timeout=2000)
+        except MovedAway:
+            return False
+        return page.locator(f"#tab-{name.lower()}").is_visible()
+
+    until(page, opened)
 
 
 def test_the_page_can_be_worked_by_keyboard(page):
