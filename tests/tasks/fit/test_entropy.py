@@ -12,8 +12,9 @@ from workbench.errors import TrainingError
 from workbench.lattices.registry import make_code
 from workbench.models.presets import body_preset
 from workbench.models.tokenizer import Tokenizer
-from workbench.tasks.fit.entropy import EntropySettings, fit_stage, fit_tables, tokens_of
+from workbench.tasks.fit.entropy import fit_tables, tokens_of, with_mirrored
 from workbench.tasks.fit.entropy_loss import code_length
+from workbench.tasks.fit.entropy_network import EntropySettings, fit_stage
 
 CODE = make_code("leech")
 
@@ -135,3 +136,33 @@ def test_tokens_and_a_saved_model_are_needed(tmp_path):
     unsaved = Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "e8"})
     with pytest.raises(TrainingError, match="a saved tokenizer: got 0 grids and weights that were never saved"):
         fit_tables(unsaved, [])
+
+
+def test_a_mirrored_picture_is_the_picture_but_for_its_edges():
+    pictures = [np.random.default_rng(seed).integers(0, 256, (1 + 20 * seed, 30, 3), dtype=np.uint8) for seed in (0, 1)]
+    twice = list(with_mirrored(pictures))
+    assert len(twice) == 4
+    for picture, again, mirrored in zip(pictures, twice[::2], twice[1::2], strict=True):
+        assert again is picture
+        height, width = mirrored.shape[:2]
+        assert len(picture) - 15 <= height <= len(picture)
+        assert 15 <= width <= 30
+        assert np.array_equal(mirrored[:, ::-1], picture[len(picture) - height :, 30 - width :])
+    assert [picture.shape for picture in with_mirrored(pictures)] == [picture.shape for picture in twice]
+
+
+def test_closed_forms_find_a_linear_law_before_any_step():
+    """Every token is the negative of its left neighbour: a linear prediction knows it, plain frequencies do not."""
+    rng = np.random.default_rng(5)
+    negative = np.lexsort(-CODE.integers.T[::-1])[np.argsort(np.lexsort(CODE.integers.T[::-1]))]
+    assert np.array_equal(CODE.integers[negative], -CODE.integers)
+    grids = []
+    for _ in range(40):
+        grid = np.empty((1, 12, 12), np.int64)
+        grid[0, :, 0] = rng.integers(0, CODE.size, 12)
+        for column in range(1, 12):
+            grid[0, :, column] = negative[grid[0, :, column - 1]]
+        grids.append(grid)
+    stage = fit_stage(grids[:-1], CODE, settings=EntropySettings(hidden=48, steps=0))
+    context = Context(CODE, [stage]).bits(grids[-1])
+    assert context < 0.6 * Static(fit_static(grids[:-1], CODE.size)).bits(grids[-1])

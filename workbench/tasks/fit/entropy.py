@@ -5,7 +5,7 @@ time (:mod:`workbench.tasks.fit.entropy_network`). Nothing here decides a byte: 
 tables.
 """
 
-__all__ = ["fit_tables", "tokens_of", "with_copies"]
+__all__ = ["fit_tables", "tokens_of", "with_mirrored"]
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -78,19 +78,16 @@ def tokens_of(tokenizer: Tokenizer, pictures: Iterable[np.ndarray]) -> Iterator[
         yield tokenizer.to_planes(indices)[0].cpu().numpy()
 
 
-def with_copies(pictures: Iterable[np.ndarray], copies: int, *, cut: int, seed: int = 0) -> Iterator[np.ndarray]:
-    """Yield pictures, each followed by copies of it that are cut into other patches; every other copy is mirrored.
+def with_mirrored(pictures: Iterable[np.ndarray], *, most: int = 15, seed: int = 0) -> Iterator[np.ndarray]:
+    """Yield each picture, and again mirrored and without some rows and columns, so that it falls into other patches.
 
     Args:
         pictures: uint8, each of shape (H, W, 3).
-        copies: How many of each.
-        cut: At most so many rows and columns are cut off at the top and the left, where the picture has them.
-        seed: Of the cuts.
+        most: At most so many rows and columns are left away, and never half of them.
+        seed: Of how many.
     """
     generator = np.random.default_rng(seed)
     for picture in pictures:
         yield picture
-        for copy in range(copies):
-            top, left = (int(generator.integers(1, max(min(cut, side - 1), 1) + 1)) for side in picture.shape[:2])
-            cropped = picture[min(top, len(picture) - 1) :, min(left, picture.shape[1] - 1) :]
-            yield cropped[:, ::-1] if copy % 2 == 0 else cropped
+        top, left = (int(generator.integers(min(most, side // 2) + 1)) for side in picture.shape[:2])
+        yield picture[top:, left:][:, ::-1]
