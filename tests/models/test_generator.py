@@ -10,7 +10,7 @@ from workbench.models.generator import Generator, class_index
 from workbench.models.generator_presets import TRUNKS, trunk_preset
 from workbench.models.heads.digits import DigitsHead
 from workbench.models.sampling import Controls, Given, keep_coarse, keep_outside, sample
-from workbench.models.transformer import Cache, Transformer, _flexible, attend, block_causal
+from workbench.models.transformer import Cache, Transformer, _flexible, attend, block_causal, levels_of
 from workbench.quantizers.registry import make_quantizer
 
 SCALES = (1, 2, 4)
@@ -71,16 +71,33 @@ def test_no_scale_sees_a_finer_one_or_itself(quantizer):
 
 
 def test_the_mask_and_its_two_ways_agree():
-    mask = block_causal(SCALES)
+    levels = levels_of(SCALES)
+    mask = block_causal(levels)
     assert mask.shape == (21, 21)
     assert mask[0].tolist() == [True] + [False] * 20
     assert mask[1].tolist() == [True] * 5 + [False] * 16
     assert mask[20].all()
     torch.manual_seed(0)
     queries, keys, values = torch.randn(3, 2, 2, 21, 16).unbind(0)
-    ours = attend(queries, keys, values, SCALES)
+    ours = attend(queries, keys, values, levels)
     with pytest.warns(UserWarning, match="flex_attention called without"):
-        assert (_flexible(queries, keys, values, SCALES) - ours).abs().max() < 1e-5
+        assert (_flexible(queries, keys, values, levels) - ours).abs().max() < 1e-5
+
+
+@torch.no_grad()
+def test_cells_that_are_left_out_are_as_if_their_scale_were_smaller(quantizer):
+    """Coarser cells never see the finest ones; and a finest cell alone sees just the coarser ones and itself."""
+    model, rows, labels = make(), tokens(2), torch.tensor([0, 1])
+    inputs = quantizer.inputs(rows)
+    whole = model.features(inputs, labels)
+    some = torch.tensor([0, 1, 2, 3, 4, 9, 17])
+    part = model.features(inputs, labels, some)
+    assert torch.allclose(part[:, :5], whole[:, :5], atol=1e-6)
+    assert (part[:, 5:] - whole[:, some[5:]]).abs().max() > 1e-5  # neighbours are missing
+    assert torch.allclose(model.features(inputs, labels, torch.arange(21)), whole, atol=1e-6)
+    changed = inputs.clone()
+    changed[:, 9] += 1  # cell 10, which is left out
+    assert torch.equal(model.features(changed, labels, some), part)
 
 
 @torch.no_grad()

@@ -25,7 +25,7 @@ from workbench.models.heads.digits import DigitsHead
 from workbench.models.heads.full import FullHead
 from workbench.models.heads.head import Head
 from workbench.models.heads.lattice import LatticeHead
-from workbench.models.transformer import Cache, Transformer
+from workbench.models.transformer import Cache, Transformer, levels_of
 from workbench.models.weights import file_digest, load_weights, save_weights
 
 _KIND = "generator"
@@ -130,22 +130,26 @@ class Generator(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
             )
         return self.class_vectors(labels + 1)
 
-    def features(self, inputs: Tensor, labels: Tensor) -> Tensor:
-        """Features of all cells, (B, L, C), under teacher forcing.
+    def features(self, inputs: Tensor, labels: Tensor, cells: Tensor | None = None) -> Tensor:
+        """Features of all cells, (B, L, C), under teacher forcing, or of some, (B, n, C).
 
         Args:
             inputs: Sums so far for the cells of all scales but the first, (B, L − s₀², 24).
             labels: See :meth:`condition`.
+            cells: Which cells there are, ascending int64 (n,) on the CPU, the first scale's among them; the others are
+                neither answered nor looked at. None for all.
         """
         condition = self.condition(labels)
         if self.training and self.class_dropout:
             none = torch.rand(len(condition), 1, device=condition.device) < self.class_dropout
             condition = torch.where(none, self.class_vectors.weight[0], condition)
         first = (condition + self.start)[:, None].expand(-1, self.scales[0] ** 2, -1)
-        levels = self.levels.weight.repeat_interleave(
-            torch.tensor([scale**2 for scale in self.scales], device=inputs.device), 0
-        )
-        return self.trunk(torch.cat([first, self.embed(inputs)], 1) + levels, condition)
+        if cells is None:
+            cells = torch.arange(self.length)
+        else:
+            inputs = inputs[:, cells[first.shape[1] :] - first.shape[1]]
+        levels = self.levels(levels_of(self.scales)[cells].to(inputs.device))
+        return self.trunk(torch.cat([first, self.embed(inputs)], 1) + levels, condition, cells=cells)
 
     def features_of_scale(self, step: int, inputs: Tensor | None, condition: Tensor, cache: Cache) -> Tensor:
         """Features of the cells of one scale, (B, s², C), after those of all coarser ones.
@@ -160,21 +164,25 @@ class Generator(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
             x = (condition + self.start)[:, None].expand(-1, self.scales[0] ** 2, -1)
         else:
             x = self.embed(inputs)
-        return self.trunk(x + self.levels.weight[step], condition, start=self.starts[step], cache=cache)
+        cells = torch.arange(self.starts[step], self.starts[step + 1])
+        return self.trunk(x + self.levels.weight[step], condition, cells=cells, cache=cache)
 
-    def forward(self, inputs: Tensor, labels: Tensor, indices: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, inputs: Tensor, labels: Tensor, indices: Tensor, weights: Tensor, cells: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The training loss, Σ weight · (-log p) over tokens (with what the head adds), and -log p of each token.
 
         Args:
             inputs: See :meth:`features`.
             labels: See :meth:`condition`.
-            indices: Tokens (B, L).
-            weights: Of the tokens, (B, L).
+            indices: Tokens (B, L), or (B, n) of the cells.
+            weights: Of the same tokens.
+            cells: See :meth:`features`.
 
         Returns:
-            A scalar; and (B, L), in nats, without gradient.
+            A scalar; and the shape of `indices`, in nats, without gradient.
         """
-        features = self.features(inputs, labels)
+        features = self.features(inputs, labels, cells)
         loss, nll = self.head.loss(features.flatten(0, 1), indices.flatten(), weights.flatten())
         return loss, nll.view_as(indices)
 
@@ -194,6 +202,10 @@ class Generator(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
 
             return load_generator(str(name))
         directory = hub.resolve(str(name), kind=_KIND)
+        if (directory / "arguments.json").is_file():  # converted from a file of the paper's authors, and big
+            from workbench.models.upstream import open_generator
+
+            return open_generator(directory)
         config = hub.read_config(directory, kind=_KIND)
         try:
             model = cls(**config)

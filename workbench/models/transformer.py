@@ -10,7 +10,7 @@ models, of its corner on a grid of 64, rounded, at rates 10,000^(-j/n).
 Sources: Tian et al., arXiv:2404.02905; Peebles and Xie, arXiv:2212.09748; zhaoyue-zephyrus/InfinityCC.
 """
 
-__all__ = ["Block", "Cache", "Rotation", "Transformer", "attend", "block_causal"]
+__all__ = ["Block", "Cache", "Rotation", "Transformer", "attend", "block_causal", "levels_of"]
 
 import math
 from collections.abc import Sequence
@@ -76,45 +76,49 @@ class Rotation:
             angles.append(torch.cat([rows.flatten()[:, None] * rates, columns.flatten()[:, None] * rates], -1))
         self.angles = torch.cat(angles).float()  # shape: (L, head width / 2)
 
-    def __call__(self, x: Tensor, start: int) -> Tensor:
-        """Rotate pairs of neighbours in (B, heads, n, head width), the cells `start` and on."""
-        angles = self.angles[start : start + x.shape[2]].to(x.device)
+    def __call__(self, x: Tensor, cells: Tensor) -> Tensor:
+        """Rotate pairs of neighbours in (B, heads, n, head width); `cells` (n,) says where they stand in a row."""
+        angles = self.angles[cells.to(self.angles.device)].to(x.device)
         cosines, sines = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
         first, second = x[..., 0::2], x[..., 1::2]
         return torch.stack([first * cosines - second * sines, first * sines + second * cosines], -1).flatten(-2)
 
 
-def block_causal(scales: Sequence[int], device: torch.device | str = "cpu") -> Tensor:
-    """Which cell may look at which: true where the second's scale is not finer; shape (L, L)."""
-    level = torch.cat([torch.full((scale**2,), step) for step, scale in enumerate(scales)]).to(device)
-    return level[:, None] >= level[None, :]
+def levels_of(scales: Sequence[int]) -> Tensor:
+    """Number of the scale of each cell of a row, int64 (L,)."""
+    return torch.cat([torch.full((scale**2,), step) for step, scale in enumerate(scales)])
 
 
-def attend(queries: Tensor, keys: Tensor, values: Tensor, scales: Sequence[int] | None) -> Tensor:
+def block_causal(levels: Tensor) -> Tensor:
+    """Which cell may look at which, of cells on these scales (n,): true where the second's is not finer; (n, n)."""
+    return levels[:, None] >= levels[None, :]
+
+
+def attend(queries: Tensor, keys: Tensor, values: Tensor, levels: Tensor | None) -> Tensor:
     """Attention of unit queries already sharpened, (B, heads, n, head width).
 
     Args:
         queries: Of the n cells.
         keys: Of these and perhaps earlier cells.
         values: Likewise.
-        scales: Block-causal over these grids, all cells at once; None where every key may be seen.
+        levels: Number of the scale of each cell, (n,): block-causal; None where every key may be seen.
     """
-    if scales is None:
+    if levels is None:
         return F.scaled_dot_product_attention(queries, keys, values, scale=1.0)
+    levels = levels.to(queries.device)
     if queries.device.type == "cuda" and queries.shape[2] >= 256:
-        return _flexible(queries, keys, values, tuple(scales))
-    mask = block_causal(scales, queries.device)
+        return _flexible(queries, keys, values, levels)
+    mask = block_causal(levels)
     return F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask, scale=1.0)
 
 
-def _flexible(queries: Tensor, keys: Tensor, values: Tensor, scales: tuple[int, ...]) -> Tensor:
+def _flexible(queries: Tensor, keys: Tensor, values: Tensor, levels: Tensor) -> Tensor:
     """The same by FlexAttention, which skips the blocks that are masked; compiled on a GPU."""
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
-    level = torch.cat([torch.full((scale**2,), step) for step, scale in enumerate(scales)]).to(queries.device)
-    length = len(level)
+    length = len(levels)
     mask = create_block_mask(
-        lambda batch, head, query, key: level[query] >= level[key],  # noqa: ARG005 - the signature it asks for
+        lambda batch, head, query, key: levels[query] >= levels[key],  # noqa: ARG005 - the signature it asks for
         B=None,
         H=None,
         Q_LEN=length,
@@ -155,36 +159,34 @@ class Block(nn.Module):
             nn.init.zeros_(self.modulation.bias)
 
     def forward(
-        self, x: Tensor, condition: Tensor, rotate: Rotation, start: int, scales: Sequence[int] | None, past: "_Past"
+        self, x: Tensor, condition: Tensor, rotate: Rotation, cells: Tensor, levels: Tensor | None, past: "_Past"
     ) -> Tensor:
         """Map (B, n, C) to (B, n, C).
 
         Args:
-            x: The cells `start` and on.
+            x: Some cells.
             condition: SiLU of the class vector (B, C) if unshared, else the shared modulation (B, 6C).
             rotate: Positions.
-            start: First cell.
-            scales: Block-causal over these grids; None where all keys may be seen.
+            cells: Where they stand in a row, (n,).
+            levels: Numbers of their scales, (n,): block-causal; None where all keys may be seen.
             past: Where keys and values of earlier scales are, if anywhere.
         """
         modulation = condition + self.offset if self.modulation is None else self.modulation(condition)
         gate1, gate2, scale1, scale2, shift1, shift2 = modulation.float()[:, None].chunk(6, -1)
-        x = x + (1 + gate1) * self._attention(_modulated(x, scale1, shift1), rotate, start, scales, past)
+        x = x + (1 + gate1) * self._attention(_modulated(x, scale1, shift1), rotate, cells, levels, past)
         inner = F.gelu(self.fc1(_modulated(x, scale2, shift2)), approximate="tanh")
         return x + (1 + gate2) * self.fc2(inner)
 
-    def _attention(
-        self, x: Tensor, rotate: Rotation, start: int, scales: Sequence[int] | None, past: "_Past"
-    ) -> Tensor:
+    def _attention(self, x: Tensor, rotate: Rotation, cells: Tensor, levels: Tensor | None, past: "_Past") -> Tensor:
         bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
         parts = rearrange(F.linear(x, self.qkv.weight, bias), "b n (t h d) -> t b h n d", t=3, h=self.heads)
-        queries, keys = (rotate(F.normalize(part.float(), dim=-1), start) for part in parts[:2])
+        queries, keys = (rotate(F.normalize(part.float(), dim=-1), cells) for part in parts[:2])
         queries = queries * self.sharpness.float().clamp(max=_SHARPEST).exp()
         values = parts[2]
         queries, keys = queries.to(values.dtype), keys.to(values.dtype)
         if past is not None:
             keys, values = past[0].extend(past[1], keys, values)
-        return self.proj(rearrange(attend(queries, keys, values, scales), "b h n d -> b n (h d)"))
+        return self.proj(rearrange(attend(queries, keys, values, levels), "b h n d -> b n (h d)"))
 
 
 _Past = tuple[Cache, int] | None
@@ -236,21 +238,24 @@ class Transformer(nn.Module):
             nn.init.trunc_normal_(layer.weight, std=1e-3)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, x: Tensor, condition: Tensor, *, start: int = 0, cache: Cache | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, condition: Tensor, *, cells: Tensor | None = None, cache: Cache | None = None
+    ) -> Tensor:
         """Map embedded cells (B, n, C) to features (B, n, C), in float32.
 
         Args:
-            x: All cells; or, with a cache, those of one scale.
+            x: All cells, or some; with a cache, those of one scale.
             condition: Class vectors (B, C).
-            start: First cell, with a cache.
+            cells: Where these stand in a row, ascending (n,); None for all.
             cache: Keys and values of the scales before; those of this one are added.
         """
-        scales = self.scales if cache is None else None
+        cells = torch.arange(x.shape[1]) if cells is None else cells
+        levels = levels_of(self.scales)[cells] if cache is None else None
         active = F.silu(condition)
         shared = active if self.shared is None else self.shared(active)
         for number, block in enumerate(self.blocks):
             past = None if cache is None else (cache, number)
-            after = block(x, shared, self.rotate, start, scales, past)
+            after = block(x, shared, self.rotate, cells, levels, past)
             drop = self.drop_path * number / max(1, len(self.blocks) - 1)
             if self.training and drop:
                 kept = (torch.rand(len(x), 1, 1, device=x.device) >= drop).to(x.dtype) / (1 - drop)

@@ -1,5 +1,7 @@
 """Tokens are made once and never used stale; Dion and Lion are what they say; a generator learns its tokens."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -68,6 +70,23 @@ def test_pictures_without_a_class_are_refused(pictures, tmp_path):
     single = next((pictures / "a").iterdir())
     with pytest.raises(InputError, match="has class None"):
         tokenize_pictures([str(single)], make_tokenizer(), tmp_path / "x.safetensors", classes=CLASSES)
+
+
+def test_windows_of_the_finest_grid_weigh_on_average_as_all_of_it():
+    quantizer = {"name": "multiscale", "base": "leech", "scales": [1, 2, 8]}
+    tokenizer = MultiScaleTokenizer(body=body_preset("conv-tiny-8"), quantizer=quantizer).eval()
+    tokens = Tokens(torch.zeros(1, 1, 69, dtype=torch.int32), torch.zeros(1, dtype=torch.int64))
+    recipe = GeneratorRecipe(name="w", run=Run(steps=1), classes=CLASSES, trunk="nano", weighting="area", window=4)
+    task = GeneratorTask(recipe, tokenizer=tokenizer, tokens=tokens)
+    found = {}
+    for seed in range(200):
+        cells, weights = task._cells(torch.Generator().manual_seed(seed))
+        assert len(cells) == len(weights) == 5 + 16
+        found[int(cells[5])] = torch.zeros(69).index_add_(0, cells, weights)
+    assert len(found) == 9  # three places a side
+    torch.testing.assert_close(torch.stack(list(found.values())).mean(0), task.weights)
+    with pytest.raises(InputError, match="got 3"):
+        GeneratorTask(replace(recipe, window=3), tokenizer=tokenizer, tokens=tokens)
 
 
 def test_batches_are_passes_and_their_slices_agree():

@@ -6,6 +6,7 @@ token: nats over log 2, averaged over all cells of all scales, and for each scal
 
 __all__ = ["GeneratorTask"]
 
+import itertools
 import math
 from collections.abc import Mapping
 
@@ -85,6 +86,11 @@ class GeneratorTask:
         weights = shares.repeat_interleave(areas)
         self.weights = weights / weights.sum()
         self.best_possible = math.log2(self.quantizer.size)
+        side, window = self.quantizer.side, recipe.window or self.quantizer.side
+        if side % window or (window < side and window % 2):
+            raise InputError(
+                f"expected an even window that divides the finest grid of {side} cells a side, got {window}"
+            )
 
     def optimizers(self) -> Mapping[str, Optimizer]:
         """Of the blocks' matrices, and of all else."""
@@ -100,10 +106,28 @@ class GeneratorTask:
                 inputs, indices = self.quantizer.corrected(indices, share=share, generator=engine.generator)
             else:
                 inputs = self.quantizer.inputs(indices)
-        weights = self.weights.to(indices.device).expand(len(indices), -1) / len(indices)
-        loss, nll = engine.network("generator")(inputs, batch["labels"], indices, weights)
+        cells, weights = self._cells(engine.generator)
+        weights = weights.to(indices.device).expand(len(indices), -1) / len(indices)
+        loss, nll = engine.network("generator")(inputs, batch["labels"], indices[:, cells], weights, cells)
         engine.update("generator", loss)
         return {"loss": loss.detach(), **self._bits(nll)}
+
+    def _cells(self, luck: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The cells of a step and their weights, whose mean over steps is that of all cells.
+
+        Windows of the finest grid lie half a window apart, so that no border is always the same.
+        """
+        cells, start, side = torch.arange(self.quantizer.length), self.quantizer.starts[-2], self.quantizer.side
+        window = self.recipe.window or side
+        if window == side:
+            return cells, self.weights
+        places = range(0, side - window + 1, window // 2)
+        seen = torch.tensor([sum(place <= cell < place + window for place in places) for cell in range(side)])
+        shares = self.weights[start:].view(side, side) * len(places) ** 2 / (seen[:, None] * seen[None, :])
+        top, left = (places[i] for i in torch.randint(len(places), (2,), generator=luck).tolist())
+        part = slice(top, top + window), slice(left, left + window)
+        fine = cells[start:].view(side, side)[part].flatten()
+        return torch.cat([cells[:start], fine]), torch.cat([self.weights[:start], shares[part].flatten()])
 
     @torch.inference_mode()
     def evaluate(self) -> dict[str, float]:
@@ -140,14 +164,12 @@ class GeneratorTask:
         return (grid * 255).round().to(torch.uint8).cpu().numpy()
 
     def _bits(self, nll: Tensor) -> dict[str, Tensor]:
-        """Mean bits of a token, in all and by scale, from nats (B, L)."""
+        """Mean bits of a token, in all and by scale, from nats (B, L), or fewer of the finest scale."""
         bits = nll / math.log(2)
-        starts = self.quantizer.starts
-        by_scale = {
-            f"bits_{scale}": bits[:, starts[step] : starts[step + 1]].mean()
-            for step, scale in enumerate(self.quantizer.scales)
-        }
-        return {"bits_per_token": bits.mean(), **by_scale}
+        scales, starts = self.quantizer.scales, (*self.quantizer.starts[:-1], bits.shape[1])
+        means = [bits[:, start:end].mean() for start, end in itertools.pairwise(starts)]
+        mean = sum(scale**2 * each for scale, each in zip(scales, means, strict=True)) / self.quantizer.length
+        return {"bits_per_token": mean, **{f"bits_{scale}": each for scale, each in zip(scales, means, strict=True)}}
 
 
 def _optimizers(model: Generator, settings: GeneratorOptimizer) -> dict[str, Optimizer]:
