@@ -5,7 +5,17 @@ Hugging Face hub. A bundled name, a path and whatever is in the cache never caus
 Every model directory holds `config.json` (a kind and numbers, never code) and `model.safetensors`.
 """
 
-__all__ = ["bundled", "cache_directory", "download", "fetch", "read_config", "replacing", "resolve", "write_text"]
+__all__ = [
+    "bundled",
+    "cache_directory",
+    "download",
+    "fetch",
+    "kind_of",
+    "read_config",
+    "replacing",
+    "resolve",
+    "write_text",
+]
 
 import json
 import os
@@ -116,6 +126,15 @@ def fetch(address: str, path: Path) -> None:
         raise ModelError(
             f"cannot fetch {address}: {_line(error)}. Offline, copy the file here by other means and pass its path"
         ) from error
+
+
+def kind_of(directory: Path) -> object:
+    """What the configuration in a model's directory says it is.
+
+    Raises:
+        ModelError: if it is missing, or is not one JSON object.
+    """
+    return _json_object(directory / "config.json").get("kind")
 
 
 def read_config(directory: Path, kind: str) -> dict[str, Any]:

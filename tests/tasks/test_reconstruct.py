@@ -9,6 +9,7 @@ from PIL import Image
 from workbench.errors import ImageError, InputError
 from workbench.images.files import read_image, write_png
 from workbench.models.tokenizer import Tokenizer
+from workbench.tasks.catalogue import load_any_tokenizer
 from workbench.tasks.reconstruct import error_map, find_jobs, reconstruct_files, reconstruct_image, token_map
 
 RNG = np.random.default_rng(0)
@@ -21,6 +22,17 @@ def tokenizer(tiny_model):
 
 def noise(height, width):
     return RNG.integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def test_a_tokenizer_of_several_scales_is_given_the_middle_square(tiny_generator):
+    tokenizer = load_any_tokenizer(str(tiny_generator / "pyramid"))
+    picture = noise(32, 40)
+    result = reconstruct_image(picture, tokenizer)
+    assert np.array_equal(result.original, picture[:, 4:36])
+    assert result.image.shape == result.original.shape == (32, 32, 3)
+    assert (result.tokens, result.indices.shape) == (21, (21,))
+    assert result.bits == pytest.approx(21 * math.log2(196_560))
+    assert token_map(result.indices, tokenizer, size=(32, 32)).shape == (32, 32, 3)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (37, 53), (200, 180)])

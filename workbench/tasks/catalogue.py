@@ -11,11 +11,13 @@ __all__ = [
     "default_generator",
     "default_tokenizer",
     "generators",
+    "load_any_tokenizer",
     "load_generator",
     "load_tokenizer",
     "models_at_hand",
     "perceptual_distance",
     "tokenizers",
+    "tokenizers_of_any_kind",
 ]
 
 import functools
@@ -36,6 +38,7 @@ from workbench.models.generator import Generator
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer
 from workbench.quantizers.registry import make_quantizer
+from workbench.tasks import tokenize
 
 DEFAULT = ("photo-leech", "photo-leech-mae", "flowers-64")  # whichever of a kind is there first, is its default
 _LOADED_AT_ONCE = 4
@@ -131,13 +134,18 @@ def tokenizers() -> list[Entry]:
     return _of_kind("tokenizer")
 
 
+def tokenizers_of_any_kind() -> list[Entry]:
+    """List the tokenizers at hand, those of several scales too, the default first."""
+    return _of_kind("tokenizer", "multiscale-tokenizer")
+
+
 def generators() -> list[Entry]:
     """List the generators at hand, the default first."""
     return _of_kind("generator")
 
 
-def _of_kind(kind: str) -> list[Entry]:
-    entries = [entry for entry in models_at_hand() if entry.kind == kind]
+def _of_kind(*kinds: str) -> list[Entry]:
+    entries = [entry for entry in models_at_hand() if entry.kind in kinds]
     return sorted(entries, key=lambda e: DEFAULT.index(e.name) if e.name in DEFAULT else len(DEFAULT))
 
 
@@ -175,6 +183,15 @@ def load_tokenizer(name: str) -> Tokenizer:
         ModelError: as :meth:`Tokenizer.from_pretrained`.
     """
     return _kept(name, lambda: Tokenizer.from_pretrained(name))
+
+
+def load_any_tokenizer(name: str) -> Tokenizer:
+    """Return a tokenizer of one scale or of several, likewise.
+
+    Raises:
+        ModelError: as :func:`workbench.tasks.tokenize.load_any_tokenizer`.
+    """
+    return _kept(("any", name), lambda: tokenize.load_any_tokenizer(name))
 
 
 def load_generator(name: str, tokenizer: str | None = None) -> Pair:

@@ -28,6 +28,7 @@ import numpy as np
 from workbench.errors import ImageError, InputError, WorkbenchError
 from workbench.images.files import FoundImage, list_images, read_image, write_png
 from workbench.metrics.distortion import measure
+from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer
 from workbench.tasks.catalogue import perceptual_distance
 
@@ -105,10 +106,14 @@ class Batch:
 def reconstruct_image(image: np.ndarray, tokenizer: Tokenizer) -> Reconstructed:
     """Send one picture through a tokenizer and measure what came back.
 
+    A tokenizer of several scales takes squares of one size: then the original is the middle of the picture, resized.
+
     Args:
         image: uint8, shape (H, W, 3).
         tokenizer: The model.
     """
+    if isinstance(tokenizer, MultiScaleTokenizer):
+        image = tokenizer.fit(image)
     start = time.perf_counter()
     result = tokenizer.reconstruct(image)
     seconds = time.perf_counter() - start
@@ -157,7 +162,8 @@ def token_map(indices: np.ndarray, tokenizer: Tokenizer, *, size: tuple[int, int
     the three coordinates become red, green and blue. Colours therefore compare within a picture, not between two.
 
     Args:
-        indices: int64, shape (h, w), or (h, w, d) with a residual quantizer, whose d codewords are added first.
+        indices: int64, shape (h, w), or (h, w, d) with a residual quantizer, whose d codewords are added first;
+            or a row (L,) over several scales, whose codewords are added in full size.
         tokenizer: The model whose tokens they are.
         size: (H, W) of the picture.
 
@@ -166,7 +172,10 @@ def token_map(indices: np.ndarray, tokenizer: Tokenizer, *, size: tuple[int, int
     """
     import torch
 
-    codes = tokenizer.quantizer.indices_to_codes(torch.from_numpy(indices), channel_first=False)
+    if isinstance(tokenizer, MultiScaleTokenizer):
+        codes = tokenizer.quantizer.indices_to_codes(torch.from_numpy(indices)[None])[0].movedim(0, -1)
+    else:
+        codes = tokenizer.quantizer.indices_to_codes(torch.from_numpy(indices), channel_first=False)
     points = codes.double().flatten(0, 1).numpy()  # shape: (h·w, D)
     points = points - points.mean(axis=0)
     _, axes = np.linalg.eigh(points.T @ points)
@@ -177,7 +186,7 @@ def token_map(indices: np.ndarray, tokenizer: Tokenizer, *, size: tuple[int, int
     low, high = np.percentile(spread, [2, 98], axis=0)
     colours = np.clip((spread - low) / np.maximum(high - low, 1e-9), 0, 1)
     colours = np.pad(colours, ((0, 0), (0, 3 - colours.shape[1])), mode="edge")
-    picture = (255 * colours).round().astype(np.uint8).reshape(*indices.shape[:2], 3)
+    picture = (255 * colours).round().astype(np.uint8).reshape(*codes.shape[:2], 3)
     height, width = size
     factor = tokenizer.factor
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)[:height, :width]

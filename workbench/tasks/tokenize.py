@@ -147,8 +147,7 @@ def load_any_tokenizer(name: str) -> Tokenizer:
 
         return load_tokenizer(name)
     directory = hub.resolve(name, kind="tokenizer")
-    kind = json.loads((directory / "config.json").read_text(encoding="utf-8")).get("kind")
-    several = kind == "multiscale-tokenizer"
+    several = hub.kind_of(directory) == "multiscale-tokenizer"
     return MultiScaleTokenizer.from_pretrained(directory) if several else Tokenizer.from_pretrained(directory)
 
 

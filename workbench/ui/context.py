@@ -62,6 +62,10 @@ class Context:
         """Names of the tokenizers at hand, the default first."""
         return [entry.name for entry in catalogue.tokenizers()]
 
+    def models_of_any_kind(self) -> list[str]:
+        """The same with tokenizers of several scales."""
+        return [entry.name for entry in catalogue.tokenizers_of_any_kind()]
+
     def generators(self) -> list[str]:
         """Names of the generators at hand, the default first."""
         return [entry.name for entry in catalogue.generators()]
@@ -69,6 +73,10 @@ class Context:
     def model_choice(self, label: str = "Tokenizer", *, info: str | None = None, elem_id: str) -> gr.Dropdown:
         """A choice of tokenizers, which the page refreshes when models appear."""
         return self._choice(self.models, label, info, elem_id)
+
+    def any_model_choice(self, label: str = "Tokenizer", *, info: str | None = None, elem_id: str) -> gr.Dropdown:
+        """The same with tokenizers of several scales."""
+        return self._choice(self.models_of_any_kind, label, info, elem_id)
 
     def generator_choice(self, label: str = "Generator", *, info: str | None = None, elem_id: str) -> gr.Dropdown:
         """A choice of generators, likewise."""

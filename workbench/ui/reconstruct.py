@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 
 from workbench.images.files import read_image
-from workbench.tasks.catalogue import load_tokenizer
+from workbench.tasks.catalogue import load_any_tokenizer
 from workbench.tasks.reconstruct import Reconstructed, error_map, reconstruct_image, token_map
 from workbench.ui.context import Context, shown_errors
 from workbench.ui.figures import cells, figures_table
@@ -38,7 +38,7 @@ def build(context: Context) -> None:
             gr.Examples(
                 [[str(path)] for path in examples], picture, label="Or one of these", elem_id="reconstruct-examples"
             )
-            model = context.model_choice(info="Turns pictures into words and back.", elem_id="reconstruct-model")
+            model = context.any_model_choice(info="Turns pictures into words and back.", elem_id="reconstruct-model")
             run = gr.Button("Reconstruct", variant="primary", size="lg", elem_id="reconstruct-run")
         with gr.Column(scale=8, min_width=320):
             slider = gr.ImageSlider(
@@ -68,7 +68,7 @@ def _reconstruct(path: str | None, model: str) -> tuple[object, ...]:
     """The answer of the tab to a picture and the name of a tokenizer."""
     if path is None:
         raise gr.Error("Choose a picture first: upload one, paste one, or take an example.", print_exception=False)
-    tokenizer = load_tokenizer(model)
+    tokenizer = load_any_tokenizer(model)
     result = reconstruct_image(read_image(path, name=Path(path).name), tokenizer)
     return (
         (result.original, result.image),
@@ -93,8 +93,9 @@ def _table(result: Reconstructed) -> dict[str, object]:
         rows.append((name, shown, result.reasons.get(name, "distance of features, lower is better")))
     grid = " × ".join(str(side) for side in reversed(result.indices.shape[:2]))
     grid += "".join(f", {depth} tokens a place," for depth in result.indices.shape[2:])
+    what = "grids of several scales" if result.indices.ndim == 1 else f"a grid of {grid}"
     rows += [
-        ("Tokens", f"{result.tokens:,}", f"a grid of {grid} for {width} × {height} pixels"),
+        ("Tokens", f"{result.tokens:,}", f"{what} for {width} × {height} pixels"),
         ("Bits", f"{result.bits:,.0f}", f"{result.bits / result.tokens:.3f} a token, {result.bits / 8 / 1024:.1f} KiB"),
         ("Bits per pixel", f"{result.bits_per_pixel:.4f}", "an uncompressed picture has 24"),
         ("Time", f"{result.seconds:.2f} s", "tokenizer only, on this machine"),

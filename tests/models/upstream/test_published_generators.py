@@ -151,6 +151,20 @@ def test_a_published_generator_loads_by_its_name_like_any_other(converted, monke
     assert isinstance(MultiScaleTokenizer.from_pretrained(model.config["tokenizer"]["name"]), MultiScaleTokenizer)
 
 
+def test_a_converted_generator_is_in_the_lists_and_brings_its_own_tokenizer(converted, monkeypatch):
+    from workbench.tasks import catalogue
+
+    monkeypatch.setenv("WORKBENCH_CACHE", str(converted.parent))
+    monkeypatch.setattr(catalogue, "_fetched", lambda: iter(()))
+    monkeypatch.setattr("workbench.hub.download", lambda *_: pytest.fail("asked the network"))
+    (entry,) = [entry for entry in catalogue.generators() if entry.place == "converted here"]
+    assert entry.name == "infinitycc-12"
+    for name in (entry.name, str(entry.path), "upstream:infinitycc-12"):
+        pair = catalogue.load_generator(name)
+        assert pair.generator.config["tokenizer"]["name"] == str(converted / "tokenizer")
+        assert pair.tokenizer.name == "infinity_l24_stage1_xl"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

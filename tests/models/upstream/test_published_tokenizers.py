@@ -1,8 +1,13 @@
 """The published tokenizers' architectures give what the published code gave, from the weights it gave it with."""
 
+import json
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from workbench.__main__ import main
 from workbench.lattices.registry import make_code
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer
@@ -83,3 +88,32 @@ def test_a_published_tokenizer_loads_by_its_name_like_any_other(recorded, small,
     assert isinstance(model, MultiScaleTokenizer)
     assert model.name == "infinity_l24_stage1_xl"
     assert not model.training
+
+
+def test_a_published_tokenizer_works_on_the_command_line_with_nothing_else_changed(
+    recorded, small, tmp_path, monkeypatch, capsys, caplog
+):
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
+    args = {"tblr": 6e-4, "opt": "dion"}
+    torch.save({"vae": recorded("tokenizer_f16_small").weights, "args": args}, tmp_path / "model.ckpt")
+    target = tmp_path / "cache" / "infinity_l24_stage1_xl"
+    convert(RELEASES["infinity_l24_stage1_xl"], tmp_path / "model.ckpt", target, settings=small["f16"])
+    assert "args.opt = dion" in caplog.text
+    assert json.loads((target / "arguments.json").read_text()) == {f"args.{key}": value for key, value in args.items()}
+    picture = np.random.default_rng(0).integers(0, 256, (300, 280, 3), np.uint8)
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    for number, name in enumerate(["upstream:infinity_l24_stage1_xl", "infinity_l24_stage1_xl"]):
+        out = str(tmp_path / f"out{number}")
+        with pytest.raises(SystemExit) as end:
+            main(["reconstruct", str(tmp_path / "a.png"), "--out", out, "--model", name, "--json"])
+        said = capsys.readouterr()
+        assert end.value.code == 0, said.err
+        result = json.loads(said.out)
+        assert result["model"] == "infinity_l24_stage1_xl"
+        (row,) = result["images"]
+        assert (row["width"], row["height"], row["tokens"]) == (256, 256, 521)
+    with pytest.raises(SystemExit):
+        main(["models", "--json"])
+    listed = {row["name"]: row for row in json.loads(capsys.readouterr().out)["models"]}
+    assert listed["infinity_l24_stage1_xl"]["place"] == "converted here"
+    assert listed["infinity_l24_stage1_xl"]["bits_per_token"] == pytest.approx(17.5846, abs=1e-4)

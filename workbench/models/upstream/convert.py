@@ -9,7 +9,6 @@ __all__ = ["PREFIX", "announce", "build_generator", "class_names", "convert", "d
 import hashlib
 import json
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from workbench import hub
 from workbench.errors import InputError, ModelError
 from workbench.lattices.registry import make_code
 from workbench.models.generator import Generator
+from workbench.models.memory import free_memory
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer
 from workbench.models.transformer import Rotation
@@ -102,7 +102,9 @@ def convert(entry: Release, file: Path, target: Path, *, settings: Mapping[str, 
         else:
             _write_tokenizer(entry, find_state(loaded, entry.places, file), file, aside, dict(settings or {}))
         arguments = flat_arguments(loaded)
-        _log.info("settings of %s: %s", entry.name, json.dumps(arguments, default=str))
+        if arguments:
+            lines = "\n".join(f"  {key} = {value}" for key, value in arguments.items())
+            _log.warning("%s was trained with these settings, kept in arguments.json:\n%s", entry.name, lines)
         hub.write_text(aside / "arguments.json", json.dumps(arguments, indent=2, ensure_ascii=False) + "\n")
         aside.chmod(0o755)
         aside.replace(target)
@@ -122,7 +124,7 @@ def announce(what: str, size: int, *, copies: int = 1) -> None:
     """
     if size < _BIG:
         return
-    free = _free_memory()
+    free = free_memory()
     memory = f", {copies * size / 1e9:.1f} GB of memory" if copies else ""
     have = f" ({free / 1e9:.1f} GB are free)" if free is not None and copies else ""
     _log.warning("%s: %.1f GB to read%s%s, about %.0f s", what, size / 1e9, memory, have, size / _BYTES_A_SECOND)
@@ -200,13 +202,3 @@ def _mark(file: Path) -> str:
         raise ModelError(f"cannot read {file}: {error.strerror}") from error
     text = f"{file.resolve()} {facts.st_size} {facts.st_mtime_ns}"
     return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def _free_memory() -> int | None:
-    """Bytes of memory that can be had without swapping, where the system tells."""
-    if not hasattr(os, "sysconf"):
-        return None
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError):
-        return None
