@@ -4,6 +4,7 @@ __all__ = ["tokenizer_card"]
 
 from collections.abc import Sequence
 
+from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer
 from workbench.tasks.fit.engine import Outcome
 from workbench.tasks.fit.recipe import TokenizerRecipe
@@ -33,8 +34,6 @@ def tokenizer_card(
         command: The command that trained it.
         machine: The hardware, in words.
     """
-    bits, side, depth = tokenizer.bits_per_token, tokenizer.factor, tokenizer.depth
-    tokens = "one" if depth == 1 else f"{depth} tokens, each one"
     parameters = sum(p.numel() for p in tokenizer.parameters())
     scores = [f"| {name} | {value:.4g} |" for name, value in outcome.scores.items()] or ["| none | no held-out data |"]
     settings = [f"{key} = {value}" for key, value in flat(to_mapping(recipe)).items()]
@@ -43,8 +42,7 @@ def tokenizer_card(
         [
             f"# {tokenizer.name}",
             "",
-            f"An image tokenizer: {tokens} of {tokenizer.words:,} words ({bits:.3f} bits), for each {side}×{side} "
-            f"pixels, {depth * bits / side**2:.3f} bits per pixel; {parameters / 1e6:.2f} M parameters. "
+            f"An image tokenizer: {_rate(tokenizer)} bits per pixel; {parameters / 1e6:.2f} M parameters. "
             f"Codebook `{tokenizer.quantizer.name}`, fingerprint `{tokenizer.fingerprint[:16]}…`.",
             "",
             "## Training",
@@ -78,6 +76,20 @@ def tokenizer_card(
             "",
         ]
     )
+
+
+def _rate(tokenizer: Tokenizer) -> str:
+    """What a picture costs, in words and bits per pixel."""
+    bits, side = tokenizer.bits_per_token, tokenizer.factor
+    word = f"one of {tokenizer.words:,} words ({bits:.3f} bits)"
+    if isinstance(tokenizer, MultiScaleTokenizer):
+        grids = ", ".join(map(str, tokenizer.quantizer.scales))
+        return (
+            f"pictures of {tokenizer.side}×{tokenizer.side} pixels as grids of {grids} cells a side, "
+            f"{tokenizer.length} tokens, each {word}; {tokenizer.length * bits / tokenizer.side**2:.3f}"
+        )
+    tokens = word if tokenizer.depth == 1 else f"{tokenizer.depth} tokens, each {word}"
+    return f"{tokens}, for each {side}×{side} pixels, {tokenizer.depth * bits / side**2:.3f}"
 
 
 def _names(paths: Sequence[str]) -> list[str]:
