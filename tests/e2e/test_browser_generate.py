@@ -1,0 +1,63 @@
+"""A person draws pictures, takes one of them, paints over a part and has that part drawn anew."""
+
+import pytest
+
+pytestmark = [pytest.mark.slow]
+WAIT = 240_000
+
+
+@pytest.fixture
+def page(browser, app):
+    """The Generate tab with the small generator chosen; anything written to the console as an error fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1400})
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    complaints = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(f"{app}?__theme=light")
+    page.get_by_role("tab", name="Generate", exact=True).click()
+    model = page.locator("#generate-model input")
+    if model.input_value() != "sketch":
+        model.fill("sketch")
+        model.press("Enter")
+    yield page
+    context.close()
+    assert not complaints
+
+
+def shown(page, name):
+    return page.locator("#generate-figures tr", has_text=name).locator("td").first
+
+
+def test_scales_appear_and_a_painted_part_is_drawn_anew(page):
+    count = page.locator("#generate-count input[type=number]")
+    count.fill("2")
+    count.press("Tab")
+    page.locator("#generate-run").click()
+    page.locator("#generate-figures tr", has_text="3 of 3 grids are drawn").wait_for()
+    page.wait_for_function("document.querySelectorAll('#generate-gallery img').length >= 2")
+    assert all(
+        source.endswith(".png")
+        for source in page.eval_on_selector_all("#generate-gallery img", "images => images.map(image => image.src)")
+    )
+    page.locator("#generate-gallery img").first.click()
+    page.get_by_role("tab", name="Edit a picture").click()
+    page.locator("#edit-take").click()
+    canvas = page.locator("#edit-painting canvas").first
+    page.wait_for_function("document.querySelector('#edit-painting canvas')?.getBoundingClientRect().width > 100")
+    brush = page.locator("#edit-painting button[aria-label='Brush']")
+    brush.first.wait_for()
+    brush.first.click()
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x - 60, y)
+    page.mouse.down()
+    page.mouse.move(x, y + 20, steps=5)
+    page.mouse.move(x + 60, y, steps=5)
+    page.mouse.up()
+    page.locator("#edit-run").click()
+    page.locator("#generate-figures tr", has_text="of a picture").wait_for()
+    assert shown(page, "Class").inner_text()
+    assert "filled" in page.locator("#generate-figures tr", has_text="of a picture").inner_text()
