@@ -17,9 +17,10 @@ from workbench.models.tokenizer import Tokenizer
 
 REPOSITORY = Path(__file__).parents[2]
 FILE = {"_type": "gradio.FileData"}
+PATIENCE = 420  # seconds: far more than any machine needs
 
 
-def call(app, name, *data, timeout=120):
+def call(app, name, *data, timeout=PATIENCE):
     """Call an endpoint as a stranger would, without Gradio's client: (event, data)."""
     start = httpx.post(f"{app}gradio_api/call/{name}", json={"data": data}, timeout=timeout)
     if start.status_code != 200:
@@ -37,14 +38,15 @@ def call(app, name, *data, timeout=120):
 
 def upload(app, content, name="picture.png"):
     """Upload a file and return the value that an input for a picture takes."""
-    answer = httpx.post(f"{app}gradio_api/upload", files={"files": (name, content)}, timeout=60)
+    answer = httpx.post(f"{app}gradio_api/upload", files={"files": (name, content)}, timeout=PATIENCE)
     assert answer.status_code == 200
     return {"path": answer.json()[0], "orig_name": name, "meta": FILE}
 
 
 def served(app, value):
     """Fetch a picture of an answer: (format, pixels)."""
-    content = httpx.get(value["url"] if value["url"].startswith("http") else app + value["url"].lstrip("/")).content
+    address = value["url"] if value["url"].startswith("http") else app + value["url"].lstrip("/")
+    content = httpx.get(address, timeout=PATIENCE).content
     with Image.open(io.BytesIO(content)) as image:
         return image.format, np.asarray(image.convert("RGB"))
 
@@ -137,25 +139,25 @@ def test_a_model_that_is_not_in_the_list_is_refused(app, picture):
 def test_files_of_the_machine_are_not_served(app, picture):
     for path in ("/etc/passwd", str(picture), "../../../../etc/passwd", str(REPOSITORY / "pyproject.toml")):
         for prefix in ("gradio_api/file=", "file=", "gradio_api/proxy=", "static/"):
-            answer = httpx.get(f"{app}{prefix}{path}")
+            answer = httpx.get(f"{app}{prefix}{path}", timeout=PATIENCE)
             assert answer.status_code in {400, 403, 404, 405}, (prefix, path)
 
 
 def test_uploads_are_bounded(app):
-    answer = httpx.post(f"{app}gradio_api/upload", files={"files": io.BytesIO(bytes(21 * 2**20))}, timeout=60)
+    answer = httpx.post(f"{app}gradio_api/upload", files={"files": io.BytesIO(bytes(21 * 2**20))}, timeout=PATIENCE)
     assert answer.status_code == 413
 
 
 def test_the_page_is_this_machine_s_alone_and_keeps_nothing(app):
-    config = httpx.get(f"{app}config").json()
+    config = httpx.get(f"{app}config", timeout=PATIENCE).json()
     assert config["analytics_enabled"] is False
     assert not config.get("run_history")
-    answer = httpx.get(f"{app}config", headers={"Origin": "https://example.com"})
+    answer = httpx.get(f"{app}config", headers={"Origin": "https://example.com"}, timeout=PATIENCE)
     assert answer.headers.get("access-control-allow-origin") != "https://example.com"
 
 
 def test_public_endpoints_have_stable_names_and_typed_inputs(app):
-    named = httpx.get(f"{app}gradio_api/info").json()["named_endpoints"]
+    named = httpx.get(f"{app}gradio_api/info", timeout=PATIENCE).json()["named_endpoints"]
     assert {"/reconstruct", "/golay", "/codeword", "/nearest", "/shell"} <= set(named)
     assert not [name for name in named if name[-2:-1] == "_" and name[-1].isdigit()], "an endpoint named by accident"
     for name, endpoint in named.items():

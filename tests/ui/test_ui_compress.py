@@ -35,7 +35,7 @@ def call(app, name, *data, timeout=300):
 
 def upload(app, content, name):
     """Upload a file and return the value that an input for a file takes."""
-    answer = httpx.post(f"{app}gradio_api/upload", files={"files": (name, content)}, timeout=60)
+    answer = httpx.post(f"{app}gradio_api/upload", files={"files": (name, content)}, timeout=300)
     assert answer.status_code == 200
     return {"path": answer.json()[0], "orig_name": name, "meta": FILE}
 
@@ -43,7 +43,7 @@ def upload(app, content, name):
 def fetch(app, value):
     """The bytes of a file of an answer."""
     address = value["url"] if value["url"].startswith("http") else app + value["url"].lstrip("/")
-    answer = httpx.get(address, timeout=60)
+    answer = httpx.get(address, timeout=300)
     assert answer.status_code == 200
     return answer.content
 
@@ -208,7 +208,7 @@ def test_wrong_choices_are_errors(app, picture, quality):
 
 
 def test_the_endpoints_have_stable_names_and_typed_inputs(app):
-    named = httpx.get(f"{app}gradio_api/info").json()["named_endpoints"]
+    named = httpx.get(f"{app}gradio_api/info", timeout=300).json()["named_endpoints"]
     assert [p["label"] for p in named["/encode"]["parameters"]] == ["Your picture", "Rate", "Entropy model"]
     assert [p["label"] for p in named["/decode"]["parameters"]] == ["A .leech file"]
     assert len(named["/encode"]["returns"]) == 3

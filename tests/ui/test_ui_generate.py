@@ -39,14 +39,14 @@ def upload(app, image):
     """Upload a picture and return the value that stands for it in an editor."""
     content = io.BytesIO()
     Image.fromarray(image).save(content, format="PNG")
-    answer = httpx.post(f"{app}gradio_api/upload", files={"files": ("p.png", content.getvalue())}, timeout=60)
+    answer = httpx.post(f"{app}gradio_api/upload", files={"files": ("p.png", content.getvalue())}, timeout=300)
     return {"path": answer.json()[0], "orig_name": "p.png", "meta": FILE}
 
 
 def fetch(app, item):
     """A picture of a gallery: (pixels, settings)."""
     url = item["image"]["url"]
-    answer = httpx.get(url if url.startswith("http") else app + url.lstrip("/"), timeout=60)
+    answer = httpx.get(url if url.startswith("http") else app + url.lstrip("/"), timeout=300)
     with Image.open(io.BytesIO(answer.content)) as image:
         assert image.format == "PNG"
         return np.asarray(image.convert("RGB")), json.loads(image.text["workbench"])
@@ -153,7 +153,7 @@ def test_what_was_not_uploaded_is_not_read(app, background):
 
 
 def test_the_endpoints_are_named_and_ask_for_what_they_say(app):
-    named = httpx.get(f"{app}gradio_api/info").json()["named_endpoints"]
+    named = httpx.get(f"{app}gradio_api/info", timeout=300).json()["named_endpoints"]
     asked = ["Generator", "Class", "Seed", "A new seed every time", "Temperature", "Top-k", "Top-p"]
     ends = ["Guidance, coarsest scale", "Guidance, finest scale"]
     assert [p["label"] for p in named["/generate"]["parameters"]] == ["Pictures", *asked, *ends]
