@@ -226,14 +226,16 @@ def test_a_table_in_another_order_is_not_searched_by_structure(leech):
     assert torch.equal(nearest(x, backwards), leech.size - 1 - nearest(x, leech))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the peak of memory")
 @pytest.mark.parametrize(("dtype", "channel_first"), [(torch.float32, False), (torch.float64, True)])
 def test_memory(leech, dtype, channel_first):
     count = 1 << 19
     x = torch.randn((24, count) if channel_first else (count, 24), generator=seeded(16), dtype=dtype)
     x = x.T if channel_first else x
     nearest(x[:64], leech)
-    assert peak_growth(lambda: nearest(x, leech)) < 128 * count
+    peak = peak_growth(lambda: nearest(x, leech))
+    if peak is None:
+        pytest.skip("this system does not tell the peak of memory")
+    assert peak < 128 * count
 
 
 class Doubled(torch.nn.Module):
