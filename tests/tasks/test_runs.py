@@ -14,7 +14,7 @@ import pytest
 from workbench.errors import InputError, TrainingError
 from workbench.images.files import write_png
 from workbench.tasks import catalogue, runs, training_data
-from workbench.tasks.run_process import alone
+from workbench.tasks.run_process import alone, at_work
 from workbench.tasks.run_settings import BODIES, QUANTIZERS, Settings, recipe_of
 
 PATIENCE = 420  # seconds: far more than any machine needs
@@ -25,8 +25,8 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(catalogue, "_fetched", lambda: iter(()))
     yield tmp_path / "cache"
-    for name in runs.list_runs():
-        runs.stop(name, wait=0)
+    if process := at_work(tmp_path / "cache" / "runs"):
+        runs.stop(process.run, wait=0)
     for thread in threading.enumerate():
         if thread.name.startswith("run "):
             thread.join(PATIENCE)
@@ -151,6 +151,18 @@ def test_while_a_run_is_prepared_no_other_starts(cache, pictures):
     with alone(cache / "runs"), pytest.raises(TrainingError, match="one run at a time"):
         runs.start(Settings("mine", data=(pictures,)))
     assert runs.list_runs() == []
+
+
+@pytest.mark.parametrize("plan", ["", "[]", "{}", '{"recipe": {"run": 3}}', '{"recipe": null}'])
+def test_a_plan_that_is_damaged_is_named_and_the_app_starts(cache, plan):
+    leave(cache, "broken", result={"reason": "done"})
+    (cache / "runs" / "broken" / "plan.json").write_text(plan)
+    (cache / "runs" / "Not a run").mkdir()
+    (cache / "runs" / "Not a run" / "plan.json").write_text("{}")
+    assert runs.list_runs() == ["broken"]
+    runs.give_out_finished()
+    with pytest.raises(InputError, match="remove"):
+        runs.state_of("broken")
 
 
 def test_an_unknown_run_is_named(cache):

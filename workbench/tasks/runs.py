@@ -22,6 +22,7 @@ __all__ = [
 ]
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -43,6 +44,7 @@ from workbench.tasks.training_data import held_out_pictures, synthetic_folder, u
 from workbench.tasks.whole_folder import whole_folder
 
 Progress = Callable[[float, str], None]
+_log = logging.getLogger(__name__)
 
 _LEAST_ROOM = 1 << 30  # bytes free on the disk before a run may begin
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
@@ -79,8 +81,8 @@ class RunState:
 
 def list_runs() -> list[str]:
     """Names of the runs there are, the newest first."""
-    plans = ((plan.stat().st_mtime_ns, plan.parent.name) for plan in _root().glob("*/plan.json"))
-    return [name for _, name in sorted(plans, reverse=True)]
+    plans = [plan for plan in _root().glob("*/plan.json") if _NAME.fullmatch(plan.parent.name)]
+    return [plan.parent.name for plan in sorted(plans, key=lambda plan: plan.stat().st_mtime_ns, reverse=True)]
 
 
 def free_name() -> str:
@@ -118,8 +120,10 @@ def start(settings: Settings, *, progress: Progress = lambda fraction, message: 
             }
             hub.write_text(folder / "plan.json", json.dumps(plan, indent=2) + "\n")
             _begin(settings.name, folder, lock)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise TrainingError(f"cannot prepare run {settings.name!r} in {_root()}: {error}") from error
             raise
 
 
@@ -167,16 +171,19 @@ def state_of(name: str) -> RunState:
     folder = _folder(name)
     try:
         run = json.loads((folder / "plan.json").read_text(encoding="utf-8"))["recipe"]["run"]
+        steps, minutes = run.get("steps"), run.get("minutes") or 1.0
     except FileNotFoundError:
         raise InputError(did_you_mean("run", name, list_runs())) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder / 'plan.json'} is not the plan of a run: {error}; remove {folder}") from error
     state, said = _stand(name, folder)  # before the log: what a run that has ended wrote is all there
     log = read_log(folder / "run")
     losses = [(line["step"], line["loss"]) for line in log if line.get("loss") is not None]
     evaluations = [{"step": line["step"], **line["evaluation"]} for line in log if "evaluation" in line]
     step = max((line.get("step", 0) for line in log), default=0)
     seconds = max((line.get("seconds", 0.0) for line in log), default=0.0)
-    budget, spent = (run["steps"], step) if run.get("steps") else (60 * run["minutes"], seconds)
-    fraction = 1.0 if state == "done" else min(spent / budget, 1.0)
+    spent = step / steps if steps else seconds / (60 * minutes)
+    fraction = 1.0 if state == "done" else min(spent, 1.0)
     message = {
         "running": f"{fraction:.0%} of its budget is spent" if log else "starting",
         "stopping": "it saves its work and ends",
@@ -191,7 +198,11 @@ def state_of(name: str) -> RunState:
 def give_out_finished() -> None:
     """Put the models of runs that ended while nobody looked into the lists."""
     for name in list_runs():
-        state_of(name)
+        if _result(_folder(name)) == "done":
+            try:
+                _give_out(_folder(name), hub.cache_directory() / name)
+            except OSError as error:
+                _log.warning("the model of run %s cannot be put into the lists: %s", name, error)
 
 
 def pack_model(name: str, folder: Path) -> Path:

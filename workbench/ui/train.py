@@ -203,7 +203,7 @@ def _view(name: str | None) -> tuple[object, ...]:
         ("PSNR", f"{last['psnr']:.2f} dB" if last else "–", "on the example pictures, which it does not train on"),
         ("Words used", f"{last['words']:,.0f}" if last else "–", "on the example pictures"),
     ]
-    figures = {"state": state.state, "step": state.step, "fraction": state.fraction, **last}
+    figures = {"state": state.state, "message": state.message, "fraction": state.fraction, **last, "step": state.step}
     return (
         cells(rows, figures),
         state.preview,
