@@ -1,7 +1,7 @@
 """Train a generator: `python -m training.generator --recipe NAME --tokenizer NAME --data PATH... [--set key=value]...`.
 
 Tokens are made once and kept in the run's folder. Run it again to go on where it stopped; `torchrun --nproc-per-node N
--m training.generator ...` runs it on N devices.
+-m training.generator ...` runs it on N devices. `--dry-run` needs no data, and takes the recipe of a tokenizer for one.
 """
 
 import argparse
@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training.generator", description=__doc__)
     parser.add_argument("--recipe", default="generator-smoke", metavar="NAME", help="of generator_recipes")
     parser.add_argument("--tokenizer", required=True, metavar="MODEL", help="a multi-scale tokenizer")
-    parser.add_argument("--data", nargs="+", action="extend", required=True, metavar="PATH", help="folders or shards")
+    parser.add_argument("--data", nargs="+", action="extend", default=[], metavar="PATH", help="folders or shards")
     parser.add_argument("--held-out", nargs="+", action="extend", default=[], metavar="PATH", help="to evaluate on")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="change the recipe")
     parser.add_argument("--out", metavar="DIR", help="the run's folder, runs/NAME by default")
@@ -28,6 +28,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--dry-run", action="store_true", help="take a few steps and say what the run would cost")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    from workbench.tasks.fit.generator_estimate import estimate_generator
     from workbench.tasks.fit.generator_launch import GeneratorPlan, launch_generator
     from workbench.tasks.fit.world import joined
 
@@ -50,16 +51,18 @@ def main(arguments: list[str] | None = None) -> None:
 
     try:
         with joined(chosen.device) as world:
-            result, model = launch_generator(plan, world=world, progress=show, dry_run=chosen.dry_run)
+            if chosen.dry_run:
+                cost = estimate_generator(plan, world=world)
+                if world.first:
+                    print("\n".join(cost.lines("images")))
+                return
+            outcome, model = launch_generator(plan, world=world, progress=show)
             if world.first:
-                if chosen.dry_run:
-                    print("\n".join(result.lines("images")))
-                else:
-                    print(f"{result.reason} after {result.step} steps: {dict(result.scores)}\n{model}")
+                print(f"{outcome.reason} after {outcome.step} steps: {dict(outcome.scores)}\n{model}")
     except WorkbenchError as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         sys.exit(2 if isinstance(error, InputError) else 1)
-    sys.exit(0 if chosen.dry_run else result.exit_code)
+    sys.exit(outcome.exit_code)
 
 
 if __name__ == "__main__":

@@ -151,7 +151,9 @@ def test_a_dry_run_measures_and_writes_nothing(photos, tmp_path, monkeypatch):
     assert cost.tokens_per_second == pytest.approx(16 * cost.samples_per_second)
     assert cost.steps == 1000
     assert cost.days == pytest.approx(1000 * cost.seconds_per_step / 86400)
-    assert cost.activation_bytes > 4 * 4 * 16 * 40 * 4
+    assert cost.activation_bytes > 4 * 16 * 40 * 4
+    assert cost.part == 4
+    assert cost.part % cost.measured_part == 0
     text = "\n".join(cost.lines(unit))
     assert "images/s" in text
     assert "days" in text

@@ -12,7 +12,6 @@ import torch
 from workbench import hub
 from workbench.errors import InputError
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
-from workbench.tasks.fit.dry_run import Cost, measure
 from workbench.tasks.fit.engine import Outcome, Progress, fit
 from workbench.tasks.fit.generator import GeneratorTask
 from workbench.tasks.fit.generator_recipes import GeneratorRecipe, generator_recipe
@@ -52,8 +51,7 @@ def launch_generator(
     world: World | None = None,
     progress: Progress = lambda fraction, message: None,  # noqa: ARG005 - nobody is watching
     stop: Callable[[], bool] = lambda: False,
-    dry_run: bool = False,
-) -> tuple[Outcome | Cost, Path]:
+) -> tuple[Outcome, Path]:
     """Train what the plan says, going on where an earlier run of it stopped.
 
     Args:
@@ -61,10 +59,9 @@ def launch_generator(
         world: The processes; None for this one alone.
         progress: Told the share done and a line of text.
         stop: Asked before every step.
-        dry_run: Take a few steps and say what the run would cost.
 
     Returns:
-        How the run ended (or its cost), and the folder of the model.
+        How the run ended, and the folder of the model.
 
     Raises:
         InputError: if the plan does not fit together.
@@ -82,13 +79,6 @@ def launch_generator(
     task = GeneratorTask(recipe, tokenizer=tokenizer, tokens=tokens, held_out=held_out)
     batches = TokenBatches(tokens, recipe.run.batch_size, recipe.run.seed)
     model = out / "model"
-    if dry_run:
-        machine = hardware(world.device)
-        per_sample = float(tokens.indices.shape[-1])
-        return (
-            measure(task, batches, recipe.run, tokens_per_sample=per_sample, world=world, device_name=machine),
-            model,
-        )
     config = to_mapping(replace(plan, out=str(out))) | {"recipe": to_mapping(recipe)}
     outcome = fit(task, batches, recipe.run, out=out, world=world, config=config, progress=progress, stop=stop)
     weights = {key: whole(value) for key, value in task.generator.state_dict().items()}
@@ -131,8 +121,7 @@ def _tokens(
             made = [ready or tokenize_pictures(plan.data, tokenizer, file, views=recipe.views, **settings)]
             if plan.held_out:
                 made.append(tokenize_pictures(plan.held_out, tokenizer, out / "held_out.safetensors", **settings))
-        if world.size > 1:
-            world.mean([0.0])  # everybody waits here
+        world.wait()
     held_out = made[1] if len(made) > 1 else None
     if held_out is not None:
         order = torch.randperm(len(held_out.labels), generator=torch.Generator().manual_seed(0))

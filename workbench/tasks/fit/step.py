@@ -4,7 +4,7 @@ A task says what its losses are; how a loss becomes a change of weights is decid
 backward, average over processes, clip, judge, step. A gradient that the guard refuses changes nothing.
 """
 
-__all__ = ["Step", "seed_of"]
+__all__ = ["Step", "compute_twice", "seed_of"]
 
 import hashlib
 import math
@@ -125,8 +125,7 @@ class Step:
         """Share the networks out, then make the optimisers, which must see the shared tensors."""
         if self.run.gradient_checkpointing:
             for module in task.modules.values():
-                for block in blocks_of(module):
-                    block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+                compute_twice(module)
         self._shared = share(task.modules, task.sharded, self.run.parallel, self.world)
         self.optimizers = task.optimizers()
         self._base_rates = {
@@ -179,6 +178,12 @@ class Step:
         """Go on from the sums of a checkpoint."""
         self._sums = {name: torch.tensor(total, device=self.world.device) for name, (total, _) in running.items()}
         self._counts = {name: count for name, (_, count) in running.items()}
+
+
+def compute_twice(module: nn.Module) -> None:
+    """Let the blocks of a network keep their inputs only, and compute the rest again in the backward pass."""
+    for block in blocks_of(module):
+        block.forward = partial(checkpoint, block.forward, use_reentrant=False)
 
 
 def seed_of(*parts: object) -> int:

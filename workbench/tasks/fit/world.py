@@ -97,7 +97,8 @@ def joined(device: str | None = None) -> Iterator[World]:
     except (RuntimeError, ValueError) as error:
         raise TrainingError(f"{size} processes did not find each other: {error}; start them with torchrun") from error
     try:
-        yield World(chosen, rank, size, torch.distributed.new_group(backend="gloo", timeout=_PATIENCE))
+        patient = torch.distributed.new_group(backend="gloo", timeout=_PATIENCE)
+        yield World(chosen, rank, size, patient)  # type: ignore[arg-type] # every process is a member of it
     finally:
         torch.distributed.destroy_process_group()
 
