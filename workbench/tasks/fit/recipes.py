@@ -103,7 +103,8 @@ _PAPER_OPTIMIZER = OptimizerSettings(rate=5.12e-5, beta2=0.99, weight_decay=1e-4
 # Values of the paper's configuration: body, crops, losses, judge, betas, weight decay on everything, schedule,
 # precision, no clipping. Pictures run from 0 to 1 here and from -1 to 1 there, so an absolute error counts twice and
 # the judge's squared slope a quarter. Ours: 8 GPUs (batch 128, so rate 4e-7 · 128), the running average (optional
-# there), the guard against spikes, the true Leech shell, and LPIPS as its authors publish it.
+# there), the guard against spikes, the true Leech shell, Lanczos where they resize bilinearly, and LPIPS as its authors
+# publish it.
 IMAGENET256_VIT_LEECH = TokenizerRecipe(
     name="imagenet256-vit-leech",
     body="vit-base-8",
