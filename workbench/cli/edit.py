@@ -30,6 +30,7 @@ from workbench.cli.generate import (
 if TYPE_CHECKING:
     import numpy as np
 
+    from workbench.models.sampling import Controls
     from workbench.tasks.catalogue import Pair
     from workbench.tasks.generate import Drawn, Order, Watch
 
@@ -136,7 +137,7 @@ def _edit(
     labels: list[str] | None,
     number: int,
     seed: int | None,
-    controls: object,
+    controls: "Controls",
     *,
     force: bool,
     json: bool,

@@ -146,8 +146,8 @@ def _pace(name: str, text: str) -> float | tuple[float, ...]:
     from workbench.errors import InputError
 
     try:
-        values = tuple(int(part) if name == "top_k" else float(part) for part in text.split(":"))
+        values = [int(part) if name == "top_k" else float(part) for part in text.split(":")]
     except ValueError as error:
         kind = "whole numbers" if name == "top_k" else "numbers"
         raise InputError(f"{name} takes {kind}, one or FIRST:LAST, got {text!r}") from error
-    return values if len(values) > 1 else values[0]
+    return tuple(values) if len(values) > 1 else values[0]

@@ -24,6 +24,7 @@ __all__ = [
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,7 +57,7 @@ class Controls:
     top_p: PerScale | None = None
     guidance: PerScale = 1.5
 
-    def at(self, step: int, scales: int) -> dict[str, float | int | None]:
+    def at(self, step: int, scales: int) -> dict[str, Any]:
         """The values of one scale, as a head takes them.
 
         Raises:

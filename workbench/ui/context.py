@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
 
@@ -34,7 +34,7 @@ class Context:
     """
 
     allow_paths: tuple[Path, ...] = ()
-    model_work: Mapping[str, object] = field(
+    model_work: Mapping[str, Any] = field(
         default_factory=lambda: MappingProxyType({"concurrency_id": "model", "concurrency_limit": 1})
     )
 

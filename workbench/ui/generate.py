@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -129,7 +130,9 @@ def _inputs(context: Context) -> _Inputs:
         new_seed = gr.Checkbox(value=False, label="A new seed every time", elem_id="generate-new-seed")
     preset = gr.Dropdown(list(_PRESETS), value="balanced", label="Preset", elem_id="generate-preset")
     with gr.Accordion("Controls", open=False, elem_id="generate-controls"):
-        temperature = gr.Slider(0, 2, start.temperature, step=0.05, label="Temperature", info="0 takes the likeliest.")
+        temperature = gr.Slider(
+            0, 2, _ends(start.temperature)[0], step=0.05, label="Temperature", info="0 takes the likeliest."
+        )
         top_k = gr.Number(0, label="Top-k", info="0 keeps all codewords.", precision=0, minimum=0)
         top_p = gr.Slider(0.05, 1, 1, step=0.05, label="Top-p", info="1 keeps all codewords.")
         first = gr.Slider(0, 8, _ends(start.guidance)[0], step=0.25, label="Guidance, coarsest scale")
@@ -150,14 +153,19 @@ def _inputs(context: Context) -> _Inputs:
 # ---- what the events do
 
 
-def _generate(count: float, *asked: object) -> Iterator[Shown]:
+def _generate(count: float, *asked: Any) -> Iterator[Shown]:  # noqa: ANN401 - the inputs of `_order`
     """New pictures, after every scale."""
     pair, order = _order(count, *asked)
     yield from _shown(generate(pair, order))
 
 
 def _edit(
-    painted: Painted | None, what: str, border: float, kept: float, count: float, *asked: object
+    painted: Painted | None,
+    what: str,
+    border: float,
+    kept: float,
+    count: float,
+    *asked: Any,  # noqa: ANN401 - likewise
 ) -> Iterator[Shown]:
     """Pictures with parts drawn anew, after every scale."""
     if painted is None:
@@ -264,6 +272,7 @@ def _preset(name: str) -> tuple[object, ...]:
 
 
 def _ends(value: float | tuple[float, ...]) -> tuple[float, float]:
+    """The values of the coarsest and of the finest scale."""
     return (value[0], value[-1]) if isinstance(value, tuple) else (value, value)
 
 

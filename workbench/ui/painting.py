@@ -52,6 +52,6 @@ def painting_input(label: str, *, height: int = 480, elem_id: str) -> gr.ImageEd
         return Painted(picture, tuple(layer for layer in layers if layer is not None))
 
     # On the object and not in a subclass: Gradio writes a .pyi file beside the module of every subclass it meets.
-    editor.preprocess = painted
+    editor.preprocess = painted  # type: ignore[method-assign]
     only_uploads(editor)
     return editor
