@@ -272,3 +272,21 @@ def test_nothing_is_registered_or_compiled_at_import():
         "assert 'numba' not in sys.modules and not hasattr(torch.ops.workbench, 'nearest')"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_several_threads_may_be_the_first_to_search():
+    script = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+import torch
+from workbench.lattices.registry import make_code
+from workbench.lattices.search import nearest
+together = threading.Barrier(6)
+def search(name):
+    together.wait()
+    return nearest(torch.ones(3, 24), make_code(name)).tolist()
+with ThreadPoolExecutor(6) as pool:
+    found = list(pool.map(search, ["leech", "leech-published"] * 3))
+assert found[0] == found[2] == found[4] and found[1] == found[3] == found[5], found
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

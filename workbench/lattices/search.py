@@ -11,6 +11,7 @@ registered when it is first used.
 __all__ = ["nearest"]
 
 import functools
+import threading
 
 import torch
 from jaxtyping import Float, Int
@@ -20,6 +21,7 @@ from workbench.errors import InputError
 from workbench.lattices.code import Code
 
 _CODES: dict[str, Code] = {}  # what the operator's second argument names
+_FIRST = threading.Lock()  # several threads may be the first to search, and an operator is registered once
 
 
 def nearest(x: Float[Tensor, "*batch D"], code: Code) -> Int[Tensor, "*batch"]:
@@ -44,7 +46,8 @@ def nearest(x: Float[Tensor, "*batch D"], code: Code) -> Int[Tensor, "*batch"]:
 
 def _key(code: Code) -> str:
     """Name the code for the operator, which knows no Python objects; at first use, register the operator."""
-    _register()
+    with _FIRST:
+        _register()
     key = f"{code.name}/{code.fingerprint}"
     _CODES.setdefault(key, code)
     return key
