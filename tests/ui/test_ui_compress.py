@@ -4,6 +4,9 @@ import dataclasses
 import io
 import json
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -14,6 +17,7 @@ from workbench.coding.container import pack, unpack
 from workbench.images.files import write_png
 from workbench.tasks.compress import Codec, codec_for, compress_image, decompress_image, qualities
 
+REPOSITORY = Path(__file__).parents[2]
 FILE = {"_type": "gradio.FileData"}
 
 
@@ -213,3 +217,18 @@ def test_the_endpoints_have_stable_names_and_typed_inputs(app):
     assert [p["label"] for p in named["/decode"]["parameters"]] == ["A .leech file"]
     assert len(named["/encode"]["returns"]) == 3
     assert len(named["/decode"]["returns"]) == 2
+
+
+def test_the_example_of_the_readme(app, picture, image, codec, quality, tmp_path):
+    (tmp_path / "photo.png").write_bytes(picture)
+    code = f"""
+from gradio_client import Client, handle_file
+client = Client({app!r}, verbose=False, httpx_kwargs={{"timeout": 300}})
+place = {str(tmp_path / "photo.png")!r}
+file, slider, table = client.predict(handle_file(place), {quality}, "best", api_name="/encode")
+picture, facts = client.predict(handle_file(file), api_name="/decode")
+print(table["figures"]["bytes"], facts["figures"]["bytes"])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert list(map(int, run.stdout.split())) == [len(compress_image(image, codec).data)] * 2
+    assert 'api_name="/encode"' in (REPOSITORY / "README.md").read_text(encoding="utf-8")
