@@ -43,7 +43,7 @@ from workbench.tasks.run_settings import Settings, check, recipe_of
 from workbench.tasks.training_data import held_out_pictures, synthetic_folder, unpack
 from workbench.tasks.whole_folder import whole_folder
 
-Progress = Callable[[float, str], None]
+Progress = Callable[[float, str], object]
 _log = logging.getLogger(__name__)
 
 _LEAST_ROOM = 1 << 30  # bytes free on the disk before a run may begin

@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from PIL import Image
 
@@ -26,7 +26,7 @@ from workbench.images.files import SUFFIXES
 from workbench.images.synthetic import CLASSES, render
 from workbench.tasks.whole_folder import whole_folder
 
-Progress = Callable[[float, str], None]
+Progress = Callable[[float, str], object]
 
 MOST_ARCHIVE = 200 << 20  # the archive itself
 MOST_BYTES = 500 << 20  # what comes out of it, all together
@@ -140,7 +140,9 @@ def _of_tar(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes] | None]
     """Name and opener of each file in a tar archive, to be read in this order; links are none."""
     with archive.open("rb") as file:
         unpacked = _COMPRESSED.get(file.read(2), open)
-    with unpacked(archive, "rb") as stream, tarfile.open(fileobj=_Counted(stream, archive), mode="r|") as whole:
+    with unpacked(archive, "rb") as stream:
+        counted = cast(IO[bytes], _Counted(stream, archive))  # reading in order is all that the mode below does
+        whole = tarfile.open(fileobj=counted, mode="r|")
         for member in whole:
             yield member.name, lambda member=member: whole.extractfile(member) if member.isreg() else None
 

@@ -163,8 +163,8 @@ def build(context: Context) -> None:
     context.model_news.append(stand.change)
 
 
-def _named(name: object) -> str | None:
-    return None if name is None else str(name)
+def _named(payload: object) -> str | None:
+    return None if payload is None else str(payload)
 
 
 def _runs_now() -> gr.Dropdown:
