@@ -180,11 +180,12 @@ def _asked(source: str) -> tuple[gr.Group, gr.Group]:
 
 def _possible(stand: str) -> tuple[gr.Timer, gr.Button, gr.Button, gr.Button, gr.File]:
     """What may be done with a run that stands so; the clock goes while its process does."""
+    state = stand.partition(" ")[0]
     return (
-        gr.Timer(active=stand in ("running", "stopping")),
-        gr.Button(interactive=stand == "running"),
-        gr.Button(interactive=stand in ("stopped", "failed")),
-        gr.Button(interactive=stand == "done"),
+        gr.Timer(active=state in ("running", "stopping")),
+        gr.Button(interactive=state == "running"),
+        gr.Button(interactive=state in ("stopped", "failed")),
+        gr.Button(interactive=state == "done"),
         gr.File(visible=False),
     )
 
@@ -209,7 +210,7 @@ def _view(name: str | None) -> tuple[object, ...]:
         state.preview,
         loss_plot(state) if state.losses else None,
         quality_plot(state) if state.evaluations else None,
-        state.state,
+        f"{state.state} {name}",  # of two runs that are done each is news
     )
 
 
