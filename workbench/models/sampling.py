@@ -165,7 +165,7 @@ def sample(
         features = model.features_of_scale(step, inputs, condition, cache)
         own = settings[step]
         if not own["temperature"] and own["top_k"] is not None:
-            own = own | {"top_k": None}
+            own = {**own, "top_k": None}
         tokens = model.head.sample(
             features[:batch], generator=generator, unconditional=features[batch:] if guided else None, **own
         )
