@@ -20,6 +20,7 @@ def plan(*settings, recipe="generator-smoke", tokenizer="flowers-64-tokenizer"):
     return GeneratorPlan(recipe=recipe, tokenizer=tokenizer, data=(), set=settings)
 
 
+@pytest.mark.slow
 def test_a_dry_run_needs_no_data_and_what_it_imagines_is_what_it_measures(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cost = estimate_generator(plan(*SMALL))
@@ -41,6 +42,7 @@ def test_a_dry_run_needs_no_data_and_what_it_imagines_is_what_it_measures(tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_largest_model_is_counted_without_being_built(monkeypatch, capsys):
     monkeypatch.setattr(generator_estimate, "free_memory", lambda device: 20_000_000_000)
     monkeypatch.setattr(generator_estimate, "GeneratorTask", lambda *_, **__: pytest.fail("built it"))
