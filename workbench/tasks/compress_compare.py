@@ -164,7 +164,7 @@ def curve_plot(ours: PictureCurve, others: Sequence[PictureCurve], *, chosen: in
         y=list(ours.psnr),
         name=ours.name,
         mode="lines+markers",
-        marker={"symbol": "star", "size": sizes},
+        marker={"symbol": "star", "size": sizes, "color": ACCENT, "opacity": 1, "line": {"width": 0}},
         line={"color": ACCENT, "width": 2.5},
         hovertemplate=point,
     )

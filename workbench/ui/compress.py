@@ -207,7 +207,8 @@ def _costs(result: Compressed, codec: Codec, image: np.ndarray, back: np.ndarray
     for name in codec.entropies:
         if name != result.container.entropy:
             bits = codec.entropy_model(name).bits(result.indices)
-            rows.append((f"With {name}", f"{math.ceil(bits / 8) + size - len(result.container.payload):,} bytes", ""))
+            other = math.ceil(bits / 8) + size - len(result.container.payload)
+            rows.append((f"With {name}", f"{other:,} bytes", "the same tokens by another entropy model"))
     rows += [
         ("PSNR", f"{quality:.2f} dB", "higher is better; 3 dB is half the squared error"),
         ("Time", f"{result.seconds:.2f} s", "tokenizer and coder, on this machine"),
