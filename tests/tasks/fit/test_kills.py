@@ -1,7 +1,6 @@
 """`kill -9` at random moments: a run that was killed goes on to a completed step and on the very same curve."""
 
 import random
-import time
 
 import pytest
 from nursery import PATIENCE
@@ -11,6 +10,7 @@ from workbench.tasks.fit.journal import read_log
 
 pytestmark = pytest.mark.timeout(8 * PATIENCE)
 SETTINGS = ("--set", "steps=120", "log_every=10", "save_every=9", "evaluate_every=40", "save_minutes=null")
+LOSSES = 12  # in the log of a whole run
 
 
 def curve(out):
@@ -20,18 +20,19 @@ def curve(out):
 
 
 def survive(nursery, tmp_path, kills):
-    began = time.monotonic()
-    assert nursery.start(tmp_path / "whole", *SETTINGS, "--delay", "0.004").finish() == 0
-    lasted = time.monotonic() - began  # kills fall into a run whatever the machine's speed
+    assert nursery.start(tmp_path / "whole", *SETTINGS).finish() == 0
     expected = curve(tmp_path / "whole")
-    luck, killed, resumed, rounds = random.Random(kills), 0, 0, 0
+    luck, killed, rounds = random.Random(kills), 0, 0
     while killed < kills:
         # A run that gets to its end before all kills are spent is followed by another.
         out, rounds = tmp_path / f"killed_{rounds}", rounds + 1
         while True:
             before = _newest(out)
-            child = nursery.start(out, *SETTINGS, "--delay", "0.004")
-            child.process.join(lasted * luck.uniform(0.05, 0.9) if killed < kills else PATIENCE)
+            child = nursery.start(out, *SETTINGS, "--delay", "0.002")
+            if killed < kills:
+                _wait(child.process, out, luck)
+            else:
+                child.process.join(PATIENCE)
             if child.process.exitcode is None:
                 child.process.kill()
                 child.finish()
@@ -41,10 +42,25 @@ def survive(nursery, tmp_path, kills):
             break
         assert curve(out) == expected
         starts = [line for line in read_log(out) if "event" in line]
-        resumed += len(starts)
         assert all(line["event"] == f"resumed from step_{line['step']:08d}" for line in starts if line["step"])
         assert before is None or starts[-1]["step"] == before, child.said
     return killed
+
+
+def _wait(process, out, luck):
+    """Until a random moment: one in five before anything may have begun, the others after a random step."""
+    if luck.random() < 0.2:
+        process.join(luck.uniform(0.0, 0.5))
+        return
+    goal = luck.uniform(_losses(out), LOSSES)
+    while process.exitcode is None and _losses(out) < goal:
+        process.join(0.005)
+    process.join(luck.uniform(0.0, 0.05))
+
+
+def _losses(out):
+    log = out / "log.jsonl"
+    return log.read_bytes().count(b'"loss"') if log.exists() else 0
 
 
 def _newest(out):
