@@ -52,15 +52,19 @@ def _wait(process, out, luck):
     if luck.random() < 0.2:
         process.join(luck.uniform(0.0, 0.5))
         return
-    goal = luck.uniform(_losses(out), LOSSES)
-    while process.exitcode is None and _losses(out) < goal:
+    sessions = _count(out, "event")
+    while process.exitcode is None and _count(out, "event") == sessions:
+        process.join(0.005)
+    goal = luck.uniform(_count(out, "loss"), LOSSES + 0.5)
+    while process.exitcode is None and _count(out, "loss") < goal:
         process.join(0.005)
     process.join(luck.uniform(0.0, 0.05))
 
 
-def _losses(out):
+def _count(out, key):
+    """Lines of the log that have a key."""
     log = out / "log.jsonl"
-    return log.read_bytes().count(b'"loss"') if log.exists() else 0
+    return log.read_bytes().count(f'"{key}"'.encode()) if log.exists() else 0
 
 
 def _newest(out):
