@@ -37,7 +37,8 @@ _PLACES = 24
 _DIGIT_UNIT = 0.25  # inputs of the network in training are digits times this, so that they are of order one
 _FIT_INT16 = 6.0  # twice this, times 2^12, is the largest int16 a weight may become; see `round_stage`
 _REGRESSION_TOKENS = 100_000  # of each phase; four hundred for each weight
-_BLOCK = 8  # pictures, a picture and its mirror image among them
+_LEAST_GROUP = -18.0  # nats, of the 22 that int16 holds: what is learned comes on top
+_BLOCK = 2  # pictures: one and its mirror image
 _TRUST = 0.75  # in the linear prediction: tokens are less Gaussian than it supposes
 
 
@@ -85,7 +86,8 @@ class _Network(nn.Module):
         spread = 1.5 * inputs**-0.5
         self.weights = nn.Parameter(torch.randn(phases, inputs, hidden, generator=generator) * spread)
         self.bias = nn.Parameter(torch.zeros(phases, hidden))
-        self.score_weights = nn.Parameter(torch.randn(hidden, 216, generator=generator) * 0.002)
+        quiet = 0.002 if hidden >= 2 * _PLACES else 0.02  # beside a linear prediction, or with nothing to disturb
+        self.score_weights = nn.Parameter(torch.randn(hidden, 216, generator=generator) * quiet)
         self.score_bias = nn.Parameter(torch.zeros(phases, 216))
         self.group_bias = nn.Parameter(torch.zeros(phases, GROUPS))  # on top of what was counted
 
@@ -201,7 +203,7 @@ def fit_stage(
 
 
 def _half(place: int) -> int:
-    """Which half a picture belongs to: blocks in turn, as neighbours in the list may show the same."""
+    """Which half a picture belongs to, the same one as its mirror image."""
     return place // _BLOCK % 2
 
 
@@ -229,7 +231,7 @@ def _biases(coder: ShellCoder, grids: Sequence[np.ndarray], period: int) -> tupl
     members = np.bincount(coder.group)
     groups = np.stack([np.bincount(coder.group, law) for law in laws])
     group_bias = np.log(groups / members)
-    group_bias -= group_bias.max(axis=1, keepdims=True)
+    group_bias = np.maximum(group_bias - group_bias.max(axis=1, keepdims=True), _LEAST_GROUP)
     member_bias = np.log(laws / (groups / members)[:, coder.group])
     return torch.from_numpy(group_bias).float(), torch.from_numpy(member_bias).float()
 
