@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,45 +11,14 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from stranger import FILE, call, served, upload
 
 from workbench.errors import InputError
 from workbench.images.files import read_image, write_png
 from workbench.models.tokenizer import Tokenizer
 
 REPOSITORY = Path(__file__).parents[2]
-FILE = {"_type": "gradio.FileData"}
 PATIENCE = 420  # seconds: far more than any machine needs
-
-
-def call(app, name, *data, timeout=PATIENCE):
-    """Call an endpoint as a stranger would, without Gradio's client: (event, data)."""
-    start = httpx.post(f"{app}gradio_api/call/{name}", json={"data": data}, timeout=timeout)
-    if start.status_code != 200:
-        assert start.status_code < 500
-        return str(start.status_code), start.text
-    event = "none"
-    with httpx.stream("GET", f"{app}gradio_api/call/{name}/{start.json()['event_id']}", timeout=timeout) as stream:
-        for line in stream.iter_lines():
-            if line.startswith("event:"):
-                event = line.removeprefix("event:").strip()
-            elif line.startswith("data:") and event in {"complete", "error"}:
-                return event, json.loads(line.removeprefix("data:"))
-    return event, None
-
-
-def upload(app, content, name="picture.png"):
-    """Upload a file and return the value that an input for a picture takes."""
-    answer = httpx.post(f"{app}gradio_api/upload", files={"files": (name, content)}, timeout=PATIENCE)
-    assert answer.status_code == 200
-    return {"path": answer.json()[0], "orig_name": name, "meta": FILE}
-
-
-def served(app, value):
-    """Fetch a picture of an answer: (format, pixels)."""
-    address = value["url"] if value["url"].startswith("http") else app + value["url"].lstrip("/")
-    content = httpx.get(address, timeout=PATIENCE).content
-    with Image.open(io.BytesIO(content)) as image:
-        return image.format, np.asarray(image.convert("RGB"))
 
 
 @pytest.fixture(scope="module")
@@ -161,8 +131,10 @@ def test_public_endpoints_have_stable_names_and_typed_inputs(app):
     assert {"/reconstruct", "/golay", "/codeword", "/nearest", "/shell"} <= set(named)
     assert not [name for name in named if name[-2:-1] == "_" and name[-1].isdigit()], "an endpoint named by accident"
     for name, endpoint in named.items():
+        assert re.fullmatch("/[a-z]+(_[a-z]+)*", name), name
         for parameter in endpoint["parameters"]:
             assert parameter["type"], name
+            assert not parameter["parameter_name"].startswith("param_"), name
     assert [p["label"] for p in named["/reconstruct"]["parameters"]] == ["Your picture", "Tokenizer"]
 
 

@@ -12,44 +12,13 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from stranger import FILE, call, fetched, upload
 
 from workbench.coding.container import pack, unpack
 from workbench.images.files import write_png
 from workbench.tasks.compress import Codec, codec_for, compress_image, decompress_image, qualities
 
 REPOSITORY = Path(__file__).parents[2]
-FILE = {"_type": "gradio.FileData"}
-
-
-def call(app, name, *data, timeout=300):
-    """Call an endpoint as a stranger would, without Gradio's client: (event, data)."""
-    start = httpx.post(f"{app}gradio_api/call/{name}", json={"data": data}, timeout=timeout)
-    if start.status_code != 200:
-        assert start.status_code < 500
-        return str(start.status_code), start.text
-    event = "none"
-    with httpx.stream("GET", f"{app}gradio_api/call/{name}/{start.json()['event_id']}", timeout=timeout) as stream:
-        for line in stream.iter_lines():
-            if line.startswith("event:"):
-                event = line.removeprefix("event:").strip()
-            elif line.startswith("data:") and event in {"complete", "error"}:
-                return event, json.loads(line.removeprefix("data:"))
-    return event, None
-
-
-def upload(app, content, name):
-    """Upload a file and return the value that an input for a file takes."""
-    answer = httpx.post(f"{app}gradio_api/upload", files={"files": (name, content)}, timeout=300)
-    assert answer.status_code == 200
-    return {"path": answer.json()[0], "orig_name": name, "meta": FILE}
-
-
-def fetch(app, value):
-    """The bytes of a file of an answer."""
-    address = value["url"] if value["url"].startswith("http") else app + value["url"].lstrip("/")
-    answer = httpx.get(address, timeout=300)
-    assert answer.status_code == 200
-    return answer.content
 
 
 def pixels(content):
@@ -93,13 +62,13 @@ def test_a_picture_makes_the_round_trip_to_the_bit(app, picture, image, codec, q
         event, data = call(app, "encode", upload(app, picture, "my wave.png"), quality, entropy)
         assert event == "complete", data
         file, (before, after), table = data
-        served = fetch(app, file)
+        served = fetched(app, file)
         assert served == expected.data, entropy
         assert file["orig_name"].endswith(".leech")
         back = decompress_image(served, codec=codec)
         assert np.array_equal(back.indices, expected.indices)
-        assert np.array_equal(pixels(fetch(app, before)), image)
-        assert np.array_equal(pixels(fetch(app, after)), back.image)
+        assert np.array_equal(pixels(fetched(app, before)), image)
+        assert np.array_equal(pixels(fetched(app, after)), back.image)
         figures = table["figures"]
         assert figures["bytes"] == len(served)
         assert figures["entropy"] == expected.container.entropy
@@ -111,7 +80,7 @@ def test_a_picture_makes_the_round_trip_to_the_bit(app, picture, image, codec, q
         event, data = call(app, "decode", upload(app, served, "a.leech"))
         assert event == "complete", data
         answer, facts = data
-        assert np.array_equal(pixels(fetch(app, answer)), back.image)
+        assert np.array_equal(pixels(fetched(app, answer)), back.image)
         told = facts["figures"]
         assert (told["width"], told["height"], told["bytes"]) == (61, 44, len(served))
         assert told["model"] == codec.tokenizer.name

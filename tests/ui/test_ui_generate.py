@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from gradio.components.image_editor import EditorData, EditorDataBlobs
 from PIL import Image
+from stranger import FILE, events, fetched, upload
 
 from workbench.tasks import catalogue
 from workbench.tasks.edit import fill
@@ -15,39 +16,19 @@ from workbench.tasks.generate import Order, finished, generate
 from workbench.ui.generate import _asked, _choices, _notice, _preset, _taken
 from workbench.ui.painting import Painted, painting_input
 
-FILE = {"_type": "gradio.FileData"}
 CONTROLS = (1.0, 0, 1.0, 1.0, 2.0)  # temperature, top-k, top-p, guidance at both ends
 
 
-def events(app, name, *data, timeout=300):
-    """Call an endpoint as a stranger would: all (event, data) but heartbeats."""
-    start = httpx.post(f"{app}gradio_api/call/{name}", json={"data": data}, timeout=timeout)
-    assert start.status_code < 500
-    if start.status_code != 200:
-        return [("error", start.json())]
-    found, event = [], "none"
-    with httpx.stream("GET", f"{app}gradio_api/call/{name}/{start.json()['event_id']}", timeout=timeout) as stream:
-        for line in stream.iter_lines():
-            if line.startswith("event:"):
-                event = line.removeprefix("event:").strip()
-            elif line.startswith("data:") and event != "heartbeat":
-                found.append((event, json.loads(line.removeprefix("data:"))))
-    return found
-
-
-def upload(app, image):
-    """Upload a picture and return the value that stands for it in an editor."""
+def png_of(image):
+    """A picture as the content of a PNG file."""
     content = io.BytesIO()
     Image.fromarray(image).save(content, format="PNG")
-    answer = httpx.post(f"{app}gradio_api/upload", files={"files": ("p.png", content.getvalue())}, timeout=300)
-    return {"path": answer.json()[0], "orig_name": "p.png", "meta": FILE}
+    return content.getvalue()
 
 
 def fetch(app, item):
     """A picture of a gallery: (pixels, settings)."""
-    url = item["image"]["url"]
-    answer = httpx.get(url if url.startswith("http") else app + url.lstrip("/"), timeout=300)
-    with Image.open(io.BytesIO(answer.content)) as image:
+    with Image.open(io.BytesIO(fetched(app, item["image"]))) as image:
         assert image.format == "PNG"
         return np.asarray(image.convert("RGB")), json.loads(image.text["workbench"])
 
@@ -111,7 +92,7 @@ def test_what_cannot_be_drawn_is_a_message(app, data, said):
 def test_a_painted_part_is_drawn_anew(app, pair, picture):
     layer = np.zeros((40, 40, 4), dtype=np.uint8)
     layer[:, :20] = 255
-    painting = {"background": upload(app, picture), "layers": [upload(app, layer)], "composite": None}
+    painting = {"background": upload(app, png_of(picture)), "layers": [upload(app, png_of(layer))], "composite": None}
     rest = ("sketch", "daisy", 5, False, *CONTROLS)
     event, (gallery, table, _) = events(app, "edit", painting, "Fill what is painted", 0.25, 3, 2, *rest)[-1]
     assert event == "complete"

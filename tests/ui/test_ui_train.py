@@ -9,34 +9,10 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from stranger import FILE, call, upload
 
 PATIENCE = 420  # seconds: far more than any machine needs
-FILE = {"_type": "gradio.FileData"}
 DRAWN, ARCHIVE, FOLDER = "Drawn by rule", "An archive", "A folder on this machine"
-
-
-def call(app, name, *data):
-    """Call an endpoint as a stranger would, in a session of its own: (event, data)."""
-    start = httpx.post(f"{app}gradio_api/call/{name}", json={"data": data}, timeout=PATIENCE)
-    if start.status_code != 200:
-        assert start.status_code < 500
-        return str(start.status_code), start.text
-    event = "none"
-    address = f"{app}gradio_api/call/{name}/{start.json()['event_id']}"
-    with httpx.stream("GET", address, timeout=PATIENCE) as stream:
-        for line in stream.iter_lines():
-            if line.startswith("event:"):
-                event = line.removeprefix("event:").strip()
-            elif line.startswith("data:") and event in {"complete", "error"}:
-                return event, json.loads(line.removeprefix("data:"))
-    return event, None
-
-
-def upload(app, content, name):
-    """Upload a file and return the value that an input for a file takes."""
-    answer = httpx.post(f"{app}gradio_api/upload", files={"files": (name, content)}, timeout=PATIENCE)
-    assert answer.status_code == 200
-    return {"path": answer.json()[0], "orig_name": name, "meta": FILE}
 
 
 def archive_of(members):

@@ -52,6 +52,8 @@ def build(context: Context | None = None) -> gr.Blocks:
             news, context.refreshed_models, None, context.model_choices,
             api_visibility="private", show_progress="hidden",
         )  # fmt: skip
+        for function, shown in context.on_open:
+            page.load(function, None, shown, api_visibility="private", show_progress="hidden")
     page.queue(max_size=MAX_QUEUE, default_concurrency_limit=4)
     return page
 

@@ -31,6 +31,7 @@ class Context:
         model_choices: The choices of models on the page, in the order in which they were laid out.
         offered: What each of them offers.
         model_news: Events after which there may be other models: the page reads the choices anew.
+        on_open: What the page reads anew when it opens: functions, and where their answers are shown.
     """
 
     allow_paths: tuple[Path, ...] = ()
@@ -41,6 +42,7 @@ class Context:
     model_choices: list[gr.Dropdown] = field(default_factory=list)
     offered: list[Callable[[], list[str]]] = field(default_factory=list)
     model_news: list[Callable[..., object]] = field(default_factory=list)
+    on_open: list[tuple[Callable[[], object], gr.components.Component]] = field(default_factory=list)
 
     def folder(self, text: str) -> Path:
         """The folder that a person named, if it lies in one that the app was started with.

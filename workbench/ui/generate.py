@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -55,7 +54,7 @@ def build(context: Context) -> None:
         "A generator draws a picture as a sum of ever finer grids of codewords: first one word for all of it, then "
         "four, then nine. Choose a class and watch, or paint over a part of a picture and have that part drawn anew.",
     )
-    gr.Markdown(_notice, elem_id="generate-notice")
+    context.on_open.append((_notice, gr.Markdown(elem_id="generate-notice")))
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=300):
             inputs = _inputs(context)
@@ -153,9 +152,21 @@ def _inputs(context: Context) -> _Inputs:
 # ---- what the events do
 
 
-def _generate(count: float, *asked: Any) -> Iterator[Shown]:  # noqa: ANN401 - the inputs of `_order`
+def _generate(
+    count: float,
+    model: str | None,
+    label: str | None,
+    seed: float | None,
+    new_seed: bool,
+    temperature: float,
+    top_k: float | None,
+    top_p: float,
+    guidance_first: float,
+    guidance_last: float,
+) -> Iterator[Shown]:
     """New pictures, after every scale."""
-    pair, order = _order(count, *asked)
+    guidance = guidance_first, guidance_last
+    pair, order = _order(count, model, label, seed, new_seed, temperature, top_k, top_p, guidance)
     yield from _shown(generate(pair, order))
 
 
@@ -165,12 +176,21 @@ def _edit(
     border: float,
     kept: float,
     count: float,
-    *asked: Any,  # noqa: ANN401 - likewise
+    model: str | None,
+    label: str | None,
+    seed: float | None,
+    new_seed: bool,
+    temperature: float,
+    top_k: float | None,
+    top_p: float,
+    guidance_first: float,
+    guidance_last: float,
 ) -> Iterator[Shown]:
     """Pictures with parts drawn anew, after every scale."""
     if painted is None:
         raise InputError("choose a picture first: upload one, paste one, or take one of those below")
-    pair, order = _order(count, *asked)
+    guidance = guidance_first, guidance_last
+    pair, order = _order(count, model, label, seed, new_seed, temperature, top_k, top_p, guidance)
     image = read_image(painted.picture, name="the picture")
     if what == _FILL:
         if not painted.layers:
@@ -194,8 +214,7 @@ def _order(
     temperature: float,
     top_k: float | None,
     top_p: float,
-    first: float,
-    last: float,
+    guidance: tuple[float, float],
 ) -> tuple[catalogue.Pair, Order]:
     """The models and the order that the inputs stand for."""
     pair = catalogue.load_generator(model or catalogue.default_generator())
@@ -203,7 +222,7 @@ def _order(
         temperature=temperature,
         top_k=int(top_k) if top_k else None,
         top_p=None if top_p == 1 else top_p,
-        guidance=first if first == last else (first, last),
+        guidance=guidance[0] if guidance[0] == guidance[1] else guidance,
     )
     labels = in_turn(pair, ["none" if label is None else label], int(count))
     return pair, Order(labels, fresh_seed() if new_seed else int(seed or 0), controls)

@@ -81,7 +81,8 @@ def build(context: Context) -> None:
                     elem_id="train-minutes",
                 )
                 seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=2**31 - 1, min_width=120)
-            name = gr.Textbox(runs.free_name, label="Name of the run and of its model", elem_id="train-name")
+            name = gr.Textbox(label="Name of the run and of its model", elem_id="train-name")
+            context.on_open.append((runs.free_name, name))
             begin = gr.Button("Start", variant="primary", size="lg", elem_id="train-start")
         with gr.Column(scale=8, min_width=320):
             chosen = gr.Dropdown(runs.list_runs(), value=None, label="Run", elem_id="train-run")
