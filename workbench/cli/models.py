@@ -18,7 +18,7 @@ def models(json: Json = False) -> None:
     if json:
         print_json({"models": rows})
         return
-    lines = [("name", "kind", "place", "quantizer", "bits/token", "depth", "factor", "MB")]
+    lines: list[tuple[str, ...]] = [("name", "kind", "place", "quantizer", "bits/token", "depth", "factor", "MB")]
     for row in rows:
         bits = "-" if row["bits_per_token"] is None else f"{row['bits_per_token']:.3f}"
         texts = (row["name"], row["kind"], row["place"], row["quantizer"] or "-", bits)

@@ -38,7 +38,7 @@ class _LanesModel(models.PrimitiveModel):
 
 
 def _operator(function, arguments, emit):  # noqa: ANN001, ANN202
-    @infer_global(function)
+    @infer_global(function)  # pyright: ignore[reportOptionalCall] - numba makes it when it loads
     class _Typing(ConcreteTemplate):
         cases = (signature(_lanes, *arguments),)
 

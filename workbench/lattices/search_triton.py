@@ -11,6 +11,8 @@ Rounding: as in `kernel.py`; a score has at most ten roundings of numbers below 
 are not: compiling takes time in proportion to reads times operations.
 """
 
+# Triton compiles functions from their text: numbers become constants, options of a launch join its arguments.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportGeneralTypeIssues=false, reportOperatorIssue=false
 # ruff: noqa: ANN001, ANN202, RUF005 - Triton functions take what Triton passes, and its tuples are only joined by +
 
 __all__ = ["nearest_on_cuda"]

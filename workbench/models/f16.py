@@ -43,6 +43,32 @@ class Level(nn.Module):
         self.blocks = nn.ModuleList(Block(inside if i == 0 else outside, outside) for i in range(blocks))
         self.change = change
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(B, inside, h, w)` to `(B, outside, h, w)`, or to half or twice the side."""
+        for block in self.blocks:
+            x = block(x)
+        return x if self.change is None else self.change(x)
+
+
+class _Halve(nn.Conv2d):
+    """From a level to the coarser one: one row and column of zeros below and to the right, then every other place."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, 3, stride=2)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(F.pad(input, (0, 1, 0, 1)))
+
+
+class _Double(nn.Conv2d):
+    """From a level to the finer one: every place four times, then a convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, 3, padding=1)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(F.interpolate(input, scale_factor=2.0, mode="nearest"))
+
 
 class F16Encoder(nn.Module):
     """From pixels to latents, one for each 2^(levels - 1) pixels a side.
@@ -59,7 +85,7 @@ class F16Encoder(nn.Module):
         widths = [width * m for m in multipliers]
         self.conv_in = nn.Conv2d(3, width, 3, padding=1)
         self.levels = nn.ModuleList(
-            Level(a, b, blocks=blocks, change=None if i == len(widths) - 1 else nn.Conv2d(b, b, 3, stride=2))
+            Level(a, b, blocks=blocks, change=None if i == len(widths) - 1 else _Halve(b))
             for i, (a, b) in enumerate(pairwise([width, *widths]))
         )
         self.middle = nn.ModuleList(Block(widths[-1], widths[-1]) for _ in range(2))
@@ -70,10 +96,7 @@ class F16Encoder(nn.Module):
         """Map `(B, 3, H, W)` in [0, 1] to latents `(B, dimension, h, w)`, norms free."""
         x = self.conv_in(2 * images - 1)
         for level in self.levels:
-            for block in level.blocks:
-                x = block(x)
-            if level.change is not None:
-                x = level.change(F.pad(x, (0, 1, 0, 1)))  # one row and column of zeros below and to the right
+            x = level(x)
         for block in self.middle:
             x = block(x)
         return self.conv_out(F.silu(self.norm_out(x)))
@@ -88,7 +111,7 @@ class F16Decoder(nn.Module):
         self.conv_in = nn.Conv2d(dimension, widths[-1], 3, padding=1)
         self.middle = nn.ModuleList(Block(widths[-1], widths[-1]) for _ in range(2))
         self.levels = nn.ModuleList(
-            Level(coarser, b, blocks=blocks, change=None if i == 0 else nn.Conv2d(b, b, 3, padding=1))
+            Level(coarser, b, blocks=blocks, change=None if i == 0 else _Double(b))
             for i, (b, coarser) in enumerate(zip(widths, [*widths[1:], widths[-1]], strict=True))
         )
         self.norm_out = _norm(widths[0])
@@ -100,8 +123,5 @@ class F16Decoder(nn.Module):
         for block in self.middle:
             x = block(x)
         for level in reversed(self.levels):
-            for block in level.blocks:
-                x = block(x)
-            if level.change is not None:
-                x = level.change(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+            x = level(x)
         return (self.conv_out(F.silu(self.norm_out(x))) + 1) / 2

@@ -72,8 +72,8 @@ class ResidualBlock(nn.Module):
         self.norm = ChannelNorm(channels)
         self.conv = nn.Conv2d(channels, hidden, 3, padding=1)
         self.proj = nn.Conv2d(hidden, channels, 1)
-        nn.init.zeros_(self.proj.weight)
-        nn.init.zeros_(self.proj.bias)
+        for parameter in self.proj.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(B, C, h, w)` to `(B, C, h, w)`; reads one position around."""

@@ -132,7 +132,7 @@ def make_body(numbers: Mapping[str, int | str], *, dimension: int) -> Body:
     """
     settings = dict(numbers)
     kind = settings.pop("kind", None)
-    if kind not in BODIES:
+    if not isinstance(kind, str) or kind not in BODIES:
         raise InputError(did_you_mean("body kind", str(kind), BODIES))
     for key, value in settings.items():
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 8192:

@@ -30,7 +30,7 @@ def map_tiles(
     rows, columns = x.shape[-2] // unit_in, x.shape[-1] // unit_in
     if rows <= tile and columns <= tile:
         return function(x)
-    whole = None
+    whole = x.new_empty(0)  # until the first tile tells the shape
     for top in range(0, rows, tile):
         for left in range(0, columns, tile):
             bottom, right = min(top + tile, rows), min(left + tile, columns)
@@ -42,7 +42,7 @@ def map_tiles(
                 (top - above) * unit_out : (bottom - above) * unit_out,
                 (left - before) * unit_out : (right - before) * unit_out,
             ]
-            if whole is None:
+            if not len(whole):
                 whole = y.new_empty((*y.shape[:-2], rows * unit_out, columns * unit_out))
             whole[..., top * unit_out : bottom * unit_out, left * unit_out : right * unit_out] = kept
     return whole

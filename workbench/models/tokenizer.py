@@ -16,7 +16,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from torch.nn import functional as F
 
 from workbench import hub
 from workbench.errors import InputError, ModelError
+from workbench.models.conv import ConvDecoder, ConvEncoder
 from workbench.models.presets import make_body
 from workbench.models.tiling import blend_windows, cut_windows, map_tiles, window_starts
 from workbench.models.weights import file_digest, load_weights, save_weights
@@ -156,11 +157,11 @@ class Tokenizer(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
                 images,
                 unit_in=self.factor,
                 unit_out=1,
-                halo=self.encoder.halo,
+                halo=cast(ConvEncoder, self.encoder).halo,
                 tile=TILE,
             )
             return self.from_planes(planes)
-        grid = self._window_grid(*images.shape[-2:])
+        grid = self._window_grid(*images.shape[-2:], window=self.window)
         windows = cut_windows(images, window=self.window, overlap=OVERLAP * self.factor)
         planes = torch.cat([self._planes(self.encode(x.to(self._device))) for x in windows.split(4)])
         return self.from_planes(rearrange(planes, "(b r c) d h w -> b d (r h) (c w)", r=grid[0], c=grid[1]))
@@ -193,12 +194,12 @@ class Tokenizer(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
                 planes,
                 unit_in=1,
                 unit_out=self.factor,
-                halo=self.decoder.halo,
+                halo=cast(ConvDecoder, self.decoder).halo,
                 tile=TILE,
             )
         else:
             height, width = (max(-(-side // self.factor) * self.factor, self.window) for side in size)
-            rows, columns = self._window_grid(height, width)
+            rows, columns = self._window_grid(height, width, window=self.window)
             windows = rearrange(planes, "b d (r h) (c w) -> (b r c) d h w", r=rows, c=columns)
             pixels = torch.cat([self.decode(self._codes(x)) for x in windows.split(4)])
             images = blend_windows(pixels, height=height, width=width, overlap=OVERLAP * self.factor)
@@ -230,7 +231,7 @@ class Tokenizer(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
         if self.window is None:
             return -(-height // self.factor), -(-width // self.factor)
         sides = [max(-(-side // self.factor) * self.factor, self.window) for side in (height, width)]
-        rows, columns = self._window_grid(*sides)
+        rows, columns = self._window_grid(*sides, window=self.window)
         return rows * self.window // self.factor, columns * self.window // self.factor
 
     def to_planes(self, indices: Tensor) -> Tensor:
@@ -288,9 +289,9 @@ class Tokenizer(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
         """Codes (B, D, h, w) of planes of indices (B, d, h, w)."""
         return self.quantizer.indices_to_codes(self.from_planes(planes).to(self._device), channel_first=True)
 
-    def _window_grid(self, height: int, width: int) -> tuple[int, int]:
+    def _window_grid(self, height: int, width: int, *, window: int) -> tuple[int, int]:
         overlap = OVERLAP * self.factor
-        return len(window_starts(height, self.window, overlap)), len(window_starts(width, self.window, overlap))
+        return len(window_starts(height, window, overlap)), len(window_starts(width, window, overlap))
 
     def _pad(self, images: Tensor) -> Tensor:
         sides = [-(-side // self.factor) * self.factor for side in images.shape[-2:]]

@@ -171,7 +171,9 @@ class Block(nn.Module):
             levels: Numbers of their scales, (n,): block-causal; None where all keys may be seen.
             past: Where keys and values of earlier scales are, if anywhere.
         """
-        modulation = condition + self.offset if self.modulation is None else self.modulation(condition)
+        modulation = condition if self.modulation is None else self.modulation(condition)
+        if self.offset is not None:
+            modulation = modulation + self.offset
         gate1, gate2, scale1, scale2, shift1, shift2 = modulation.float()[:, None].chunk(6, -1)
         x = x + (1 + gate1) * self._attention(_modulated(x, scale1, shift1), rotate, cells, levels, past)
         inner = F.gelu(self.fc1(_modulated(x, scale2, shift2)), approximate="tanh")

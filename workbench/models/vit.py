@@ -44,10 +44,10 @@ class Trunk(nn.Module):
         self.norm_in = nn.LayerNorm(width)
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
         self.norm_out = nn.LayerNorm(width)
-        for block in self.blocks:
-            for linear in (block.qkv, block.out, block.mlp[0], block.mlp[2]):
-                nn.init.trunc_normal_(linear.weight, std=0.02)
-                nn.init.zeros_(linear.bias)
+        for layer in self.blocks.modules():
+            if isinstance(layer, nn.Linear):
+                nn.init.trunc_normal_(layer.weight, std=0.02)
+                nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(B, N, C)` to `(B, N, C)`, N the number of positions."""
@@ -96,8 +96,9 @@ class ViTDecoder(nn.Module):
         self.embed = nn.Linear(dimension, width)
         self.trunk = Trunk(positions=(window // factor) ** 2, width=width, depth=depth, heads=heads)
         self.head = nn.Sequential(nn.Linear(width, hidden), nn.Tanh(), nn.Linear(hidden, 3 * factor**2))
-        for linear in (self.head[0], self.head[2]):
-            nn.init.trunc_normal_(linear.weight, std=0.02)
+        for layer in self.head:
+            if isinstance(layer, nn.Linear):
+                nn.init.trunc_normal_(layer.weight, std=0.02)
 
     def forward(self, codes: Tensor) -> Tensor:
         """Map codes `(B, dimension, h, w)` to pixels `(B, 3, window, window)`, near [0, 1] but not clamped."""

@@ -139,9 +139,9 @@ def _multiscale(
     *, base: str | Mapping[str, Any] = "leech", dimension: int | None = None, estimator: Estimator, scale: float = 1.0,
     scales: Sequence[int] | str = "small", gains: Sequence[float] | Literal["published"] | None = None,
     up: Literal["bicubic", "bilinear"] = "bicubic",
-    read: str = "area", refine: float = 0.0, adapt: float = 0.0, dropout: float = 0.0,
+    read: Literal["area", "bilinear"] = "area", refine: float = 0.0, adapt: float = 0.0, dropout: float = 0.0,
 ) -> Quantizer:  # fmt: skip
-    inner = {"name": base} if isinstance(base, str) else dict(base)
+    inner: dict[str, Any] = {"name": base} if isinstance(base, str) else dict(base)
     if dimension is not None:
         inner["dimension"] = dimension
     quantizer = make_quantizer(**{"estimator": estimator, "scale": scale, **inner})

@@ -84,7 +84,7 @@ class Entry:
         """Pixels a side that one token stands for, where that is said."""
         return (self.config.get("body") or {}).get("factor")
 
-    def row(self) -> dict[str, object]:
+    def row(self) -> dict[str, Any]:
         """What a list shows of it; builds its codebook to tell the bits."""
         settings = self.config.get("quantizer")
         quantizer = make_quantizer(**settings) if settings else None

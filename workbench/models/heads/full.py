@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, log_softmax
 from torch.utils.checkpoint import checkpoint
 
+from workbench.lattices.autograd import Context
 from workbench.lattices.code import Code
 from workbench.models.heads.head import Head, check_sampling, draw, guided
 
@@ -101,7 +102,7 @@ class _ChunkedLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: torch.autograd.function.FunctionCtx,
+        ctx: Context,
         features: Tensor,
         weight: Tensor,
         bias: Tensor,
@@ -112,8 +113,9 @@ class _ChunkedLoss(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         wanted = any(ctx.needs_input_grad[:3])
         total, terms = features.new_zeros(()), []
-        grad_features = torch.empty_like(features) if wanted else None
-        grad_weight, grad_bias = (torch.zeros_like(weight), torch.zeros_like(bias)) if wanted else (None, None)
+        grad_features = grad_weight = grad_bias = features.new_empty(0)
+        if wanted:
+            grad_features, grad_weight, grad_bias = map(torch.zeros_like, (features, weight, bias))
         for start in range(0, len(features), chunk):
             part = slice(start, start + chunk)
             logits = torch.addmm(bias, features[part], weight.mT)
@@ -139,7 +141,7 @@ class _ChunkedLoss(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: torch.autograd.function.FunctionCtx, outer: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, outer: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         grads = ctx.saved_tensors
         if outer != 1:
             grads = tuple(outer * grad for grad in grads)

@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from workbench.errors import InputError
+from workbench.lattices.autograd import Context
 from workbench.lattices.code import Code
 from workbench.lattices.sampling import draw_columns
 
@@ -184,12 +185,16 @@ def loss_in_chunks(
     return _InForward.apply(loss, chunk, indices, weights, features, *parameters)
 
 
+class _Context(Context):
+    trained: list[bool]
+
+
 class _InForward(torch.autograd.Function):
     """A sum over tokens, with gradients taken chunk by chunk in the forward pass."""
 
     @staticmethod
     def forward(
-        ctx: torch.autograd.function.FunctionCtx,
+        ctx: _Context,
         loss: Loss,
         chunk: int,
         indices: Tensor,
@@ -221,7 +226,7 @@ class _InForward(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: torch.autograd.function.FunctionCtx, outer: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: _Context, outer: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         grad_features, *grads = ctx.saved_tensors
         found = iter(grads)
         return (

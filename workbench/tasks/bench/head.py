@@ -15,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ from workbench.errors import InputError, did_you_mean
 from workbench.lattices.registry import make_code
 from workbench.models.heads.digits import DigitsHead
 from workbench.models.heads.full import FullHead
+from workbench.models.heads.head import Head
 from workbench.models.heads.lattice import LatticeHead
 
 _CHUNKS = (64, 128, 256)
@@ -64,7 +66,7 @@ def measure_heads(
     repeats: int = 3,
     threads: int | None = None,
     progress: Progress = lambda fraction, message: None,  # noqa: ARG005 - nobody is watching
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Measure heads, each in a process of its own, and compare them with the best of the full ones.
 
     Args:
@@ -96,7 +98,7 @@ def measure_heads(
     full = min((cost for cost in costs if cost.name.startswith("full")), key=lambda cost: cost.seconds, default=None)
     rows = []
     for cost in costs:
-        row: dict[str, object] = {
+        row: dict[str, Any] = {
             "name": cost.name,
             "seconds": cost.seconds,
             "cpu_seconds": cost.cpu_seconds,
@@ -105,8 +107,7 @@ def measure_heads(
         }
         if full is not None:
             row["times_faster"] = full.seconds / cost.seconds
-            known = cost.peak_bytes is not None and full.peak_bytes
-            row["share_of_memory"] = cost.peak_bytes / full.peak_bytes if known else None
+            row["share_of_memory"] = _share(cost.peak_bytes, full.peak_bytes)
         rows.append(row)
     return {
         "width": width,
@@ -142,7 +143,11 @@ def measure_head(name: str, width: int, tokens: int, repeats: int, threads: int)
     return HeadCost(name, min(seconds[1:]), min(cpu_seconds[1:]), grown, size)
 
 
-def _make(name: str, width: int) -> nn.Module:
+def _share(part: int | None, whole: int | None) -> float | None:
+    return part / whole if part is not None and whole else None
+
+
+def _make(name: str, width: int) -> Head:
     code = make_code("leech")
     if name == "digits":
         return DigitsHead(width, code)
@@ -152,8 +157,8 @@ def _make(name: str, width: int) -> nn.Module:
     return FullHead(width, code, chunk=int(chunk) if chunk.isdigit() else None)
 
 
-def _step(head: nn.Module, name: str, features: Tensor, indices: Tensor, weights: Tensor) -> None:
-    if name == "full-torch":
+def _step(head: Head, name: str, features: Tensor, indices: Tensor, weights: Tensor) -> None:
+    if name == "full-torch" and isinstance(head, FullHead):
         options = torch.nn.LinearCrossEntropyOptions()
         loss = nn.functional.linear_cross_entropy(
             features, head.weight, indices, linear_bias=head.bias, options=options

@@ -3,11 +3,13 @@
 __all__ = ["Patch", "patch_vector"]
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 
 from workbench.errors import InputError
+from workbench.models.conv import ConvEncoder
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer, as_images
 
@@ -49,7 +51,7 @@ def patch_vector(image: np.ndarray, tokenizer: Tokenizer, *, x: int, y: int) -> 
         raise InputError(f"pixel ({x}, {y}) is outside a picture of {width}×{height}")
     if tokenizer.window is not None or isinstance(tokenizer, MultiScaleTokenizer):
         raise InputError(f"model {tokenizer.name!r} has no vector of its own for a patch; choose a convolutional one")
-    factor, halo = tokenizer.factor, max(tokenizer.encoder.halo, 1)
+    factor, halo = tokenizer.factor, max(cast(ConvEncoder, tokenizer.encoder).halo, 1)
     row, column = y // factor, x // factor
     # Cut at multiples of the halo: it holds whole periods of the phases, so they stay where they are in the picture.
     top, left = (max((place // halo - 1) * halo, 0) for place in (row, column))

@@ -116,10 +116,12 @@ def _shapes(report: UsageReport) -> Plot:
     of_tokens = [shape.use.share_of_tokens for shape in report.shapes]
     figure = go.Figure()
     colours = [SHAPE_COLOURS[i % len(SHAPE_COLOURS)] for i in range(len(names))]
-    figure.add_bar(x=names, y=of_code, name="share of the code", marker_color=INK, opacity=0.55)
-    figure.add_bar(x=names, y=of_tokens, name="share of the tokens", marker_color=colours)
-    for trace, shares in zip(figure.data, (of_code, of_tokens), strict=True):
-        trace.update(text=[f"{share:.1%}" for share in shares], textposition="outside", cliponaxis=False)
+    for name, shares, look in (
+        ("share of the code", of_code, {"marker_color": INK, "opacity": 0.55}),
+        ("share of the tokens", of_tokens, {"marker_color": colours}),
+    ):
+        text = [f"{share:.1%}" for share in shares]
+        figure.add_bar(x=names, y=shares, name=name, text=text, textposition="outside", cliponaxis=False, **look)
     figure.update_yaxes(tickformat=".0%", range=[0, 1.15 * max(*of_code, *of_tokens)])
     figure = dress(figure, title="Use by shape", y="share")
     figure.update_layout(bargap=0.3, barmode="group")

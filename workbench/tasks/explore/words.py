@@ -159,10 +159,8 @@ def with_umap(plain: WordMap, tokenizer: Tokenizer, *, seed: int = 0) -> WordMap
             n_jobs=1,
             init="random" if len(plain.words) < 4 * dimensions else "spectral",
         )
-        points = layout.fit_transform(code_vectors(plain.words, tokenizer))
-    return WordMap(
-        plain.words, plain.counts, points.astype(np.float64), plain.shapes, plain.colours, plain.patches, "UMAP"
-    )
+        points = np.asarray(layout.fit_transform(code_vectors(plain.words, tokenizer)), np.float64)
+    return WordMap(plain.words, plain.counts, points, plain.shapes, plain.colours, plain.patches, "UMAP")
 
 
 def code_vectors(words: np.ndarray, tokenizer: Tokenizer) -> np.ndarray:

@@ -168,7 +168,8 @@ class GeneratorTask:
         bits = nll / math.log(2)
         scales, starts = self.quantizer.scales, (*self.quantizer.starts[:-1], bits.shape[1])
         means = [bits[:, start:end].mean() for start, end in itertools.pairwise(starts)]
-        mean = sum(scale**2 * each for scale, each in zip(scales, means, strict=True)) / self.quantizer.length
+        parts = (scale**2 * each for scale, each in zip(scales, means, strict=True))
+        mean = sum(parts, bits.new_zeros(())) / self.quantizer.length
         return {"bits_per_token": mean, **{f"bits_{scale}": each for scale, each in zip(scales, means, strict=True)}}
 
 
