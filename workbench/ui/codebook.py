@@ -120,6 +120,7 @@ def build(context: Context) -> None:
         api_description="Count the words a model uses on pictures, shards or the examples.",
         **context.model_work,
     )
+    counting.success(_fullest, [counted, word], which, api_visibility="private", show_progress="hidden")
     stop.click(None, None, None, cancels=[counting], api_visibility="private")
     bars.select(_picked, counted, [word, which], api_visibility="private", show_progress="hidden")
     gr.on(
@@ -198,12 +199,18 @@ def _table(report: use.UsageReport) -> dict[str, object]:
     return cells(rows, report.row())
 
 
-def _picked(event: gr.EventData, counted: Counted | None) -> tuple[int, int]:
+def _picked(event: gr.EventData, counted: Counted | None) -> tuple[int, gr.Slider]:
     """The word of a bar, and the picture in which it falls most often."""
     word = int(event.word)
+    return word, _fullest(counted, word)
+
+
+def _fullest(counted: Counted | None, word: float | None) -> gr.Slider:
+    """The picture in which a word falls most often, of those that there are."""
     kept = counted.report.kept if counted else ()
-    falls = [int((picture.indices == word).sum()) for picture in kept]
-    return word, int(np.argmax(falls)) + 1 if falls else 1
+    falls = [int((picture.indices == int(word or 0)).sum()) for picture in kept]
+    # A slider needs two ends, so one picture stands at both.
+    return gr.Slider(value=int(np.argmax(falls)) + 1 if falls else 1, maximum=max(len(kept), 2))
 
 
 def _light(counted: Counted | None, word: float | None, which: float) -> np.ndarray | None:

@@ -8,6 +8,7 @@ import numpy as np
 from workbench.images.files import read_image
 from workbench.tasks.catalogue import default_tokenizer, load_tokenizer
 from workbench.tasks.compare import Comparison, compare_codes, compare_models, matched_models, winners
+from workbench.tasks.explore.plots import ACCENT, dress
 from workbench.ui.context import Context, shown_errors
 from workbench.ui.gallery import gallery, item
 from workbench.ui.look import intro
@@ -121,8 +122,7 @@ def _bars(answers: list[Comparison]) -> object:
     )
     names = [answer.name.removeprefix("compare-") for answer in ranked]
     values = [answer.figures["psnr"] for answer in ranked]
-    bars = go.Figure(go.Bar(x=names, y=values, text=[f"{v:.2f}" for v in values], marker_color="#2f3fc4"))
-    low = min(values, default=0.0)
-    bars.update_yaxes(range=[low - 1, max(values, default=1.0) + 0.5], title="PSNR (dB); the axis does not start at 0")
-    bars.update_layout(height=320, margin={"l": 50, "r": 10, "t": 10, "b": 40}, template="none")
-    return bars
+    texts = [f"{value:.2f}" for value in values]
+    bars = go.Figure(go.Bar(x=names, y=values, text=texts, textposition="outside", marker_color=ACCENT))
+    bars.update_yaxes(range=[min(values, default=0.0) - 1, max(values, default=1.0) + 0.5])
+    return dress(bars, title="PSNR on this picture; the axis does not start at 0", y="dB", height=360)

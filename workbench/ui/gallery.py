@@ -26,6 +26,7 @@ _FOLLOW = """
 const zoom = (x, y, scale) => element.querySelectorAll(".zoom-frame img").forEach((image) => {
   image.style.transformOrigin = x + "% " + y + "%";
   image.style.transform = "scale(" + scale + ")";
+  image.style.imageRendering = scale > 1 ? "pixelated" : "auto"; // pixels to look at, or a picture made smaller
 });
 element.addEventListener("pointermove", (event) => {
   const frame = event.target.closest(".zoom-frame");

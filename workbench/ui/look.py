@@ -29,7 +29,8 @@ _INK = colors.Color(
     c600="#5a5e75", c700="#3a3f58", c800="#2c3046", c900="#191c2b", c950="#11131f",
 )  # fmt: skip
 
-# Gradio gives its pictures no alternative text; each takes the label of the block it stands in.
+# Gradio gives its pictures no alternative text; each takes the label of the block it stands in, an example the name
+# of its file.
 HEAD = """
 <meta name="description" content="Spherical Leech Quantization: tokenize pictures with the Leech lattice.">
 <script>
@@ -37,7 +38,8 @@ HEAD = """
     for (const picture of document.querySelectorAll(".block img")) {
       if (!["", "image"].includes(picture.getAttribute("alt") ?? "")) continue;
       const label = picture.closest(".block")?.querySelector("label, [data-testid='block-label']");
-      const text = label?.textContent.trim();
+      const file = picture.closest(".gallery-item") && picture.src.split("/").pop().replace(/\\.\\w+$/, "");
+      const text = file ? "example: " + decodeURIComponent(file) : label?.textContent.trim();
       if (text) picture.alt = text;
     }
   }
@@ -95,6 +97,8 @@ def theme() -> gr.themes.Base:
         input_background_fill_dark="var(--paper)",
         input_border_color="var(--line)",
         input_border_color_dark="var(--line)",
+        input_border_width="1px",
+        input_border_width_dark="1px",
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_hover="*primary_700",
         button_primary_background_fill_dark="*primary_500",
