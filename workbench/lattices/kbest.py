@@ -78,11 +78,11 @@ def best_codewords(
         part, extra = flat[start : start + _CHUNK], words[start : start + _CHUNK]
         bests = group_log_sums(part, code, extra, add=torch.maximum)
         order = bests.argsort(dim=-1, descending=True, stable=True)
-        arrays = (part.flatten(1).numpy(), extra.contiguous().numpy(), bests.numpy(), order.numpy())
-        outputs = indices[start : start + _CHUNK], scores[start : start + _CHUNK]
+        inputs = (part.flatten(1).numpy(), extra.contiguous().numpy(), bests.numpy(), order.numpy(), rows, columns)
+        outputs = (indices[start : start + _CHUNK], scores[start : start + _CHUNK])
 
-        def search(first: int, last: int, arrays: tuple = arrays, outputs: tuple = outputs) -> None:
-            _search(first, last, *arrays, rows, columns, *outputs)
+        def search(first: int, last: int, arrays: tuple = (*inputs, *outputs)) -> None:
+            _search(first, last, *arrays)
 
         run_split(search, len(part), block=8)
     return KBest(

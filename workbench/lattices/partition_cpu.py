@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workbench.lattices.autograd import Context
 from workbench.lattices.bricks import Bricks, shapes_of
 from workbench.lattices.code import Code
 from workbench.lattices.partition import LEVELS, NUM_WORD_LOGITS, log_partition_in_logs
@@ -91,6 +92,10 @@ def log_partition_on_cpu(logits: Tensor, code: Code, word_logits: Tensor | None 
     return values.reshape(batch).to(logits.dtype)
 
 
+class _Context(Context):
+    code: Code
+
+
 class _LogPartition(torch.autograd.Function):
     """Values (n, m) of logits (n, m, 216), with word logits (n, 4855) or (0, 0).
 
@@ -99,7 +104,7 @@ class _LogPartition(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, logits: Tensor, words: Tensor, code: Code) -> Tensor:
+    def forward(ctx: _Context, logits: Tensor, words: Tensor, code: Code) -> Tensor:
         grads: tuple[Tensor, ...] = ()
         if any(ctx.needs_input_grad[:2]) and (words.numel() == 0 or logits.shape[1] == 1):
             grads = (torch.zeros_like(logits), torch.zeros_like(words))
@@ -117,7 +122,7 @@ class _LogPartition(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: torch.autograd.function.FunctionCtx, outer: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: _Context, outer: Tensor) -> tuple[Tensor, Tensor, None]:
         logits, words, accepted, *ready = ctx.saved_tensors
         if ready:
             grad_logits, grad_words = ready[0] * outer[..., None], ready[1] * outer if words.numel() else ready[1]
@@ -155,9 +160,9 @@ def _run(
     arrays = (
         logits.detach().contiguous().numpy(),
         words.detach().contiguous().numpy(),
-        outer.double().contiguous().numpy() if backward else np.empty((0, 0)),
-        grad_logits.numpy() if backward else empty,
-        grad_words.numpy() if backward else empty[0],
+        np.empty((0, 0)) if outer is None else outer.double().contiguous().numpy(),
+        empty if grad_logits is None else grad_logits.numpy(),
+        empty[0] if grad_words is None else grad_words.numpy(),
         values.numpy(),
         accepted.numpy(),
     )
