@@ -317,7 +317,7 @@ def _member(coder: ShellCoder, index: Int) -> int:
     else:
         for k in range(2):
             member |= np.int64(digits[coder.pairs[group - _FIRST_PAIR, k]] > 0) << k
-    return member
+    return member  # pyright: ignore[reportReturnType] - numba's 64 bits
 
 
 @njit(nogil=True, cache=True)

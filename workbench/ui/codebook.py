@@ -10,9 +10,11 @@ from pathlib import Path
 
 import gradio as gr
 import numpy as np
+from gradio.utils import get_upload_folder
 
 from workbench.errors import InputError
 from workbench.images.sources import open_source
+from workbench.models.tokenizer import Tokenizer
 from workbench.tasks.catalogue import load_tokenizer
 from workbench.tasks.explore import usage as use
 from workbench.tasks.explore import usage_plots, words
@@ -148,7 +150,7 @@ def build(context: Context) -> None:
 def _places(context: Context, files: list[str] | None, folder: str | None) -> list[Path]:
     """What is counted: the uploads and the folder, or the examples."""
     places = [Path(file) for file in files or ()]
-    if (folder or "").strip():
+    if folder and folder.strip():
         places.append(context.folder(folder))
     return places or context.examples()
 
@@ -165,7 +167,7 @@ def _count(places: list[Path], model: str, limit: int, progress: gr.Progress) ->
             shown = time.monotonic()
 
 
-def _answer(report: use.UsageReport, model: str, tokenizer: object | None) -> tuple[object, ...]:
+def _answer(report: use.UsageReport, model: str, tokenizer: Tokenizer | None) -> tuple[object, ...]:
     """Everything a count shows; the decoded words only at its end."""
     plots = {plot.name: plot.figure for plot in usage_plots.usage_plots(report)}
     scales = gr.Plot(plots.get("scales"), visible="scales" in plots)
@@ -240,6 +242,6 @@ def _map(
 def _save(counted: Counted | None) -> gr.File:
     if counted is None:
         raise InputError("count some pictures first")
-    folder = Path(tempfile.mkdtemp(dir=gr.utils.get_upload_folder()))
+    folder = Path(tempfile.mkdtemp(dir=get_upload_folder()))
     files = usage_plots.save_plots(usage_plots.usage_plots(counted.report), folder)
     return gr.File([str(path) for path in files], visible=True)

@@ -9,7 +9,7 @@ from workbench.images.files import read_image
 from workbench.tasks.catalogue import default_tokenizer, load_tokenizer
 from workbench.tasks.compare import Comparison, compare_codes, compare_models, matched_models, winners
 from workbench.tasks.explore.plots import ACCENT, dress
-from workbench.ui.context import Context, shown_errors
+from workbench.ui.context import Context, shown_errors, shown_progress
 from workbench.ui.gallery import gallery, item
 from workbench.ui.look import intro
 from workbench.ui.pictures import picture_input
@@ -80,7 +80,7 @@ def _compare(path: str | None, what: str, progress: gr.Progress = gr.Progress())
         raise gr.Error(f"Swap either '{_MATCHED}' or '{_CODES}'.", print_exception=False)
     image = _reduced(read_image(path))
     if what == _MATCHED:
-        answers = compare_models(image, matched_models(), progress=lambda done, name: progress(done, desc=name))
+        answers = compare_models(image, matched_models(), progress=shown_progress(progress))
     else:
         answers = compare_codes(image, load_tokenizer(default_tokenizer()))
     best = winners(answers)
@@ -107,7 +107,7 @@ def _table(answers: list[Comparison], best: dict[str, str]) -> list[list[object]
     for answer in answers:
         stars = "★" * sum(best.get(key) == answer.name for key, _, _ in _COLUMNS)
         cells = [
-            None if answer.figures.get(key) is None else round(float(answer.figures[key]), digits)
+            None if (value := answer.figures.get(key)) is None else round(float(value), digits)
             for key, _, digits in _COLUMNS
         ]
         rows.append([f"{answer.name.removeprefix('compare-')} {stars}".strip(), *cells])
@@ -117,11 +117,9 @@ def _table(answers: list[Comparison], best: dict[str, str]) -> list[list[object]
 def _bars(answers: list[Comparison]) -> object:
     import plotly.graph_objects as go
 
-    ranked = sorted(
-        (a for a in answers if a.figures.get("psnr") is not None), key=lambda a: a.figures["psnr"], reverse=True
-    )
-    names = [answer.name.removeprefix("compare-") for answer in ranked]
-    values = [answer.figures["psnr"] for answer in ranked]
+    measured = {answer.name.removeprefix("compare-"): answer.figures.get("psnr") for answer in answers}
+    ranked = sorted(((value, name) for name, value in measured.items() if value is not None), reverse=True)
+    values, names = [value for value, _ in ranked], [name for _, name in ranked]
     texts = [f"{value:.2f}" for value in values]
     bars = go.Figure(go.Bar(x=names, y=values, text=texts, textposition="outside", marker_color=ACCENT))
     bars.update_yaxes(range=[min(values, default=0.0) - 1, max(values, default=1.0) + 0.5])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import gradio as gr
 import numpy as np
+from gradio.utils import get_upload_folder
 
 from workbench import hub
 from workbench.coding.container import OVERHEAD
@@ -28,7 +29,7 @@ from workbench.tasks.compress import (
     qualities,
 )
 from workbench.tasks.compress_compare import AtSize, compare_at_size, curve_plot, our_curve, picture_curves
-from workbench.ui.context import Context, shown_errors
+from workbench.ui.context import Context, shown_errors, shown_progress
 from workbench.ui.figures import cells, figures_table
 from workbench.ui.gallery import gallery, item
 from workbench.ui.look import intro
@@ -186,7 +187,7 @@ def _encode(path: str | None, quality: int | None, entropy: str) -> tuple[object
     image, codec = _read(path), _codec(quality)
     result = compress_image(image, codec, entropy=_entropy(entropy))
     back = decompress_image(result.data, codec=codec)
-    folder = Path(tempfile.mkdtemp(dir=gr.utils.get_upload_folder()))
+    folder = Path(tempfile.mkdtemp(dir=get_upload_folder()))
     target = folder / f"{Path(str(path)).stem}{SUFFIX}"
     target.write_bytes(result.data)
     table = _costs(result, codec, image, back.image, Path(str(path)).stat().st_size)
@@ -243,9 +244,7 @@ def _beside(
     """What every codec makes of the picture with as many bytes."""
     whole, codec = _read(path), _codec(quality)
     image = _part(whole)
-    _, shown = compare_at_size(
-        image, codec, entropy=_entropy(entropy), progress=lambda done, name: progress(done, desc=name)
-    )
+    _, shown = compare_at_size(image, codec, entropy=_entropy(entropy), progress=shown_progress(progress))
     note = _pixels(image) + ("" if image.shape == whole.shape else ": its middle, compressed by itself")
     return {"items": [item("original", note, image), *(_shown(one) for one in shown)]}
 

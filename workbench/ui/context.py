@@ -1,6 +1,6 @@
 """What a tab is given: the models there are, examples to start from, and the rules of the queue."""
 
-__all__ = ["Context", "shown_errors"]
+__all__ = ["Context", "shown_errors", "shown_progress"]
 
 import functools
 import html
@@ -97,7 +97,7 @@ class Context:
         names = offered()
         choice = gr.Dropdown(names, value=next(iter(names), None), label=label, info=info, elem_id=elem_id)
         # A program that never opened the page knows models by name that were not there when it was laid out.
-        choice.preprocess = functools.partial(_at_hand, offered)
+        choice.preprocess = functools.partial(_at_hand, offered)  # type: ignore[method-assign] # the one hook there is
         self.model_choices.append(choice)
         self.offered.append(offered)
         return choice
@@ -121,7 +121,7 @@ def shown_errors(function: Callable[P, R]) -> Callable[P, R]:
             except WorkbenchError as error:
                 raise _message(error) from error
 
-        return streamed
+        return streamed  # type: ignore[return-value] # R is an iterator here
 
     @functools.wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -131,6 +131,15 @@ def shown_errors(function: Callable[P, R]) -> Callable[P, R]:
             raise _message(error) from error
 
     return guarded
+
+
+def shown_progress(progress: gr.Progress) -> Callable[[float, str], None]:
+    """The callback of a task that moves a bar of the page."""
+
+    def tell(fraction: float, message: str) -> None:
+        progress(fraction, desc=message)
+
+    return tell
 
 
 def _at_hand(offered: Callable[[], list[str]], name: object) -> str | None:

@@ -35,7 +35,7 @@ def geometry_part() -> None:
     def measure(names: list[str], progress: gr.Progress = gr.Progress()) -> Iterator[tuple[object, list]]:  # noqa: B008
         reports: list[CodeReport] = []
         for name in progress.tqdm(names, desc="Measuring", unit="codes"):
-            reports += list_codes([name], samples=2000)
+            reports += list_codes([str(name)], samples=2000)
             yield least_distance_plot(reports), [_row(report) for report in reports]
 
     running = run.click(

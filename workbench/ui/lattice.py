@@ -2,6 +2,7 @@
 
 __all__ = ["build"]
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import gradio as gr
@@ -167,7 +168,7 @@ def _word(name: str, index: float | None) -> tuple[str, object, dict[str, object
     return array, plots.spectrum_plot(view), cells(rows, facts)
 
 
-def _line(word: object) -> str:
+def _line(word: Iterable[int]) -> str:
     return f'<p class="word">{" ".join(str(v) for v in word)}</p>'
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import gradio as gr
 from gradio.data_classes import FileData, ImageData
+from gradio.utils import get_upload_folder
 from gradio_client.utils import is_http_url_like
 
 from workbench.images.examples import list_examples
@@ -70,5 +71,5 @@ def picture_output(label: str, *, height: int | None = None, elem_id: str) -> gr
 
 def example_pictures() -> list[Path]:
     """Files of the pictures to start from: photographs of installed libraries, and renderings."""
-    folder = Path(gr.utils.get_upload_folder()) / "examples"
+    folder = Path(get_upload_folder()) / "examples"
     return [example.file(folder) for example in list_examples()]

@@ -14,7 +14,7 @@ from workbench.errors import InputError
 from workbench.tasks import runs
 from workbench.tasks.run_plots import loss_plot, quality_plot
 from workbench.tasks.run_settings import BODIES, LEAST_MINUTES, MOST_MINUTES, QUANTIZERS, Settings
-from workbench.ui.context import Context, shown_errors
+from workbench.ui.context import Context, shown_errors, shown_progress
 from workbench.ui.figures import cells, figures_table
 from workbench.ui.look import intro
 from workbench.ui.pictures import only_uploads, picture_output
@@ -128,7 +128,7 @@ def build(context: Context) -> None:
             data=(context.folder(folder or ""),) if source == _FOLDER else (),
             archive=Path(archive) if source == _ARCHIVE and archive else None,
         )
-        runs.start(settings, progress=lambda share, text: progress(share, desc=text))
+        runs.start(settings, progress=shown_progress(progress))
         return gr.Dropdown(choices=runs.list_runs(), value=name), runs.free_name()
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
