@@ -39,7 +39,7 @@ def test_a_grid_and_a_folder_hold_the_same_pictures(run, tmp_path):
     result = json.loads(out)
     assert result["outputs"] == [str(tmp_path / "grid.png")]
     assert (result["model"], result["classes"], result["seed"]) == ("sketch", ["roses"] * 3, 4)
-    assert (result["guidance"], result["temperature"], result["top_k"]) == ([1.0, 2.0], 1.0, None)
+    assert (result["guidance"], result["temperature"], result["top_k"]) == ([1.0, 2.0], [0.9, 0.6], None)
     status, out, _ = run("generate", *common, "-o", tmp_path / "folder")
     assert status == 0
     grid = read_image(tmp_path / "grid.png")

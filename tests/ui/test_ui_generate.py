@@ -16,7 +16,7 @@ from workbench.tasks.generate import Order, finished, generate
 from workbench.ui.generate import _asked, _choices, _notice, _preset, _taken
 from workbench.ui.painting import Painted, painting_input
 
-CONTROLS = (1.0, 0, 1.0, 1.0, 2.0)  # temperature, top-k, top-p, guidance at both ends
+CONTROLS = (0.9, 0.6, 0, 1.0, 2.0, 2.5)  # temperature at both ends, top-k, top-p, guidance at both ends
 
 
 def png_of(image):
@@ -53,7 +53,7 @@ def test_scales_stream_and_the_files_are_exact(app, pair):
     assert (seed, figures["seed"], figures["done"], figures["scale"]) == (7, 7, True, 4)
     assert figures["classes"] == ["roses"] * 3
     shown = {row["name"]: row["value"] for row in table["rows"]}
-    assert (shown["Guidance"], shown["Top-k"], shown["Scale"]) == ("1 to 2", "all", "4 × 4")
+    assert (shown["Guidance"], shown["Top-k"], shown["Scale"]) == ("2 to 2.5", "all", "4 × 4")
     expected = finished(generate(pair, Order(["roses"] * 3, seed=7)))
     for number, item in enumerate(gallery):
         pixels, settings = fetch(app, item)
@@ -74,9 +74,9 @@ def test_scales_stream_and_the_files_are_exact(app, pair):
         ((1, "no-such-model", "roses", 0, False, *CONTROLS), "no-such-model"),
         ((1, "/tmp", "roses", 0, False, *CONTROLS), "/tmp"),
         ((1, "sketch", "roses", -1, False, *CONTROLS), "-1"),
-        ((1, "sketch", "roses", 0, False, -1.0, 0, 1.0, 1.0, 1.0), "-1"),
-        ((1, "sketch", "roses", 0, False, 1.0, 196_561, 1.0, 1.0, 1.0), "top-k must be from 1 to 196,560"),
-        ((1, "sketch", "roses", 0, False, 1.0, 300, 1.0, 1.0, 1.0), "at most 256"),
+        ((1, "sketch", "roses", 0, False, -1.0, -1.0, 0, 1.0, 1.0, 1.0), "-1"),
+        ((1, "sketch", "roses", 0, False, 1.0, 1.0, 196_561, 1.0, 1.0, 1.0), "top-k must be from 1 to 196,560"),
+        ((1, "sketch", "roses", 0, False, 1.0, 1.0, 300, 1.0, 1.0, 1.0), "at most 256"),
         ((1, "sketch", "<img src=x onerror=alert(1)>", 0, False, *CONTROLS), "unknown class"),
         ((1, "sketch", "roses", "x", False, *CONTROLS), ""),
     ],
@@ -135,9 +135,9 @@ def test_what_was_not_uploaded_is_not_read(app, background):
 
 def test_the_endpoints_are_named_and_ask_for_what_they_say(app):
     named = httpx.get(f"{app}gradio_api/info", timeout=300).json()["named_endpoints"]
-    asked = ["Generator", "Class", "Seed", "A new seed every time", "Temperature", "Top-k", "Top-p"]
-    ends = ["Guidance, coarsest scale", "Guidance, finest scale"]
-    assert [p["label"] for p in named["/generate"]["parameters"]] == ["Pictures", *asked, *ends]
+    ends = [[f"{name}, {end} scale" for end in ("coarsest", "finest")] for name in ("Temperature", "Guidance")]
+    asked = ["Generator", "Class", "Seed", "A new seed every time", *ends[0], "Top-k", "Top-p", *ends[1]]
+    assert [p["label"] for p in named["/generate"]["parameters"]] == ["Pictures", *asked]
     assert [p["label"] for p in named["/edit"]["parameters"]][1:5] == [
         "What to do",
         "Border",
@@ -148,7 +148,7 @@ def test_the_endpoints_are_named_and_ask_for_what_they_say(app):
 
 def test_what_the_inputs_show(pair, tmp_path, monkeypatch):
     assert _choices("sketch").choices == [("daisy", "daisy"), ("roses", "roses"), ("none", "none")]
-    assert _preset("faithful") == (0.9, 0, 1, 1.0, 3.0)
+    assert _preset("faithful") == (0.8, 0.3, 0, 1, 3.0, 2.0)
     assert [each.visible for each in _asked("Draw around it")] == [True, False]
     assert _notice() == ""
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path))

@@ -44,7 +44,7 @@ def one_user(app, tiny_model, seed):
     event, data = call(app, "usage", "tiny", [upload(app, content)], "", 10)
     assert event == "complete", data
     assert data[0]["figures"]["tokens"] == expected.indices.size
-    event, data = call(app, "generate", 1, "sketch", "roses", seed, False, 1.0, 0, 1.0, 1.0, 1.0)
+    event, data = call(app, "generate", 1, "sketch", "roses", seed, False, 1.0, 1.0, 0, 1.0, 1.0, 1.0)
     assert event == "complete", data
     return str(data)
 
@@ -92,7 +92,7 @@ def test_a_place_that_is_given_up_is_free_again(app):
     """Someone asks for much and goes away; the next one is served all the same."""
     session = "gone"
     payload = {
-        "data": [16, "flowers-64", "none", 0, False, 1.0, 0, 1.0, 1.0, 2.0],
+        "data": [16, "flowers-64", "none", 0, False, 1.0, 1.0, 0, 1.0, 1.0, 2.0],
         "session_hash": session,
         "fn_index": index_of(app, "generate"),
     }
@@ -121,7 +121,7 @@ def test_two_hundred_generations_leave_memory_as_it_was(app):
 
     def draw(times):
         for seed in range(times):
-            assert call(app, "generate", 1, "sketch", "roses", seed, False, 1.0, 0, 1.0, 1.0, 1.0)[0] == "complete"
+            assert call(app, "generate", 1, "sketch", "roses", seed, False, 1.0, 1.0, 0, 1.0, 1.0, 1.0)[0] == "complete"
 
     draw(20)
     before = resident(app)

@@ -37,7 +37,8 @@ class _Inputs:
     label: gr.Dropdown
     seed: gr.Number
     new_seed: gr.Checkbox
-    temperature: gr.Slider
+    warmest: gr.Slider
+    coolest: gr.Slider
     top_k: gr.Number
     top_p: gr.Slider
     first: gr.Slider
@@ -129,9 +130,10 @@ def _inputs(context: Context) -> _Inputs:
         new_seed = gr.Checkbox(value=False, label="A new seed every time", elem_id="generate-new-seed")
     preset = gr.Dropdown(list(_PRESETS), value="balanced", label="Preset", elem_id="generate-preset")
     with gr.Accordion("Controls", open=False, elem_id="generate-controls"):
-        temperature = gr.Slider(
-            0, 2, _ends(start.temperature)[0], step=0.05, label="Temperature", info="0 takes the likeliest."
+        warmest = gr.Slider(
+            0, 2, _ends(start.temperature)[0], step=0.05, label="Temperature, coarsest scale", info="0: the likeliest."
         )
+        coolest = gr.Slider(0, 2, _ends(start.temperature)[1], step=0.05, label="Temperature, finest scale")
         top_k = gr.Number(0, label="Top-k", info="0 keeps all codewords.", precision=0, minimum=0)
         top_p = gr.Slider(0.05, 1, 1, step=0.05, label="Top-p", info="1 keeps all codewords.")
         first = gr.Slider(0, 8, _ends(start.guidance)[0], step=0.25, label="Guidance, coarsest scale")
@@ -141,12 +143,12 @@ def _inputs(context: Context) -> _Inputs:
     preset.input(
         _preset,
         preset,
-        [temperature, top_k, top_p, first, last],
+        [warmest, coolest, top_k, top_p, first, last],
         api_visibility="private",
         show_progress="hidden",
     )
     model.change(_choices, model, label, api_visibility="private", show_progress="hidden")
-    return _Inputs(model, label, seed, new_seed, temperature, top_k, top_p, first, last)
+    return _Inputs(model, label, seed, new_seed, warmest, coolest, top_k, top_p, first, last)
 
 
 # ---- what the events do
@@ -158,14 +160,15 @@ def _generate(
     label: str | None,
     seed: float | None,
     new_seed: bool,
-    temperature: float,
+    temperature_first: float,
+    temperature_last: float,
     top_k: float | None,
     top_p: float,
     guidance_first: float,
     guidance_last: float,
 ) -> Iterator[Shown]:
     """New pictures, after every scale."""
-    guidance = guidance_first, guidance_last
+    temperature, guidance = (temperature_first, temperature_last), (guidance_first, guidance_last)
     pair, order = _order(count, model, label, seed, new_seed, temperature, top_k, top_p, guidance)
     yield from _shown(generate(pair, order))
 
@@ -180,7 +183,8 @@ def _edit(
     label: str | None,
     seed: float | None,
     new_seed: bool,
-    temperature: float,
+    temperature_first: float,
+    temperature_last: float,
     top_k: float | None,
     top_p: float,
     guidance_first: float,
@@ -189,7 +193,7 @@ def _edit(
     """Pictures with parts drawn anew, after every scale."""
     if painted is None:
         raise InputError("choose a picture first: upload one, paste one, or take one of those below")
-    guidance = guidance_first, guidance_last
+    temperature, guidance = (temperature_first, temperature_last), (guidance_first, guidance_last)
     pair, order = _order(count, model, label, seed, new_seed, temperature, top_k, top_p, guidance)
     image = read_image(painted.picture, name="the picture")
     if what == _FILL:
@@ -211,7 +215,7 @@ def _order(
     label: str | None,
     seed: float | None,
     new_seed: bool,
-    temperature: float,
+    temperature: tuple[float, float],
     top_k: float | None,
     top_p: float,
     guidance: tuple[float, float],
@@ -219,10 +223,10 @@ def _order(
     """The models and the order that the inputs stand for."""
     pair = catalogue.load_generator(model or catalogue.default_generator())
     controls = Controls(
-        temperature=temperature,
+        temperature=_pair_or_one(temperature),
         top_k=int(top_k) if top_k else None,
         top_p=None if top_p == 1 else top_p,
-        guidance=guidance[0] if guidance[0] == guidance[1] else guidance,
+        guidance=_pair_or_one(guidance),
     )
     labels = in_turn(pair, ["none" if label is None else label], int(count))
     return pair, Order(labels, fresh_seed() if new_seed else int(seed or 0), controls)
@@ -287,12 +291,17 @@ def _choices(model: str | None) -> gr.Dropdown:
 
 def _preset(name: str) -> tuple[object, ...]:
     controls = _PRESETS[name]
-    return controls.temperature, controls.top_k or 0, controls.top_p or 1, *_ends(controls.guidance)
+    return *_ends(controls.temperature), controls.top_k or 0, controls.top_p or 1, *_ends(controls.guidance)
 
 
 def _ends(value: float | tuple[float, ...]) -> tuple[float, float]:
     """The values of the coarsest and of the finest scale."""
     return (value[0], value[-1]) if isinstance(value, tuple) else (value, value)
+
+
+def _pair_or_one(ends: tuple[float, float]) -> float | tuple[float, float]:
+    """The value of a control whose ends are these."""
+    return ends[0] if ends[0] == ends[1] else ends
 
 
 def _asked(what: str) -> tuple[gr.Slider, gr.Slider]:
