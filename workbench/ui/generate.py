@@ -53,7 +53,7 @@ def build(context: Context) -> None:
     intro(
         "Pictures of things that are not there",
         "A generator draws a picture as a sum of ever finer grids of codewords: first one word for all of it, then "
-        "four, then sixteen. Choose a class and watch, or paint over a part of a picture and have that part drawn anew.",
+        "four, then sixteen. Choose a class and watch, or paint over a part of a picture and have it drawn anew.",
     )
     context.on_open.append((_notice, gr.Markdown(elem_id="generate-notice")))
     with gr.Row(equal_height=False):
