@@ -23,6 +23,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", nargs="+", action="extend", default=[], metavar="PATH", help="folders or shards")
     parser.add_argument("--held-out", nargs="+", action="extend", default=[], metavar="PATH", help="to evaluate on")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="change the recipe")
+    parser.add_argument("--init-from", metavar="MODEL", help="begin from the weights of a generator")
     parser.add_argument("--out", metavar="DIR", help="the run's folder, runs/NAME by default")
     parser.add_argument("--device", help="cpu, cuda or mps; the best there is by default")
     parser.add_argument("--dry-run", action="store_true", help="take a few steps and say what the run would cost")
@@ -38,6 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
         data=tuple(chosen.data),
         held_out=tuple(chosen.held_out),
         set=tuple(chosen.set),
+        init_from=chosen.init_from,
         out=chosen.out,
         command=shlex.join(["python", "-m", "training.generator", *(arguments or sys.argv[1:])]),
     )

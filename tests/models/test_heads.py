@@ -20,6 +20,7 @@ MAKERS = {
     "digits": lambda code: DigitsHead(WIDTH, code),
     "lattice": lambda code: LatticeHead(WIDTH, code, chunk=2),
     "lattice-3": lambda code: LatticeHead(WIDTH, code, components=3, word_logits=True, table=True, chunk=2),
+    "full-table": lambda code: FullHead(WIDTH, code, table=True, chunk=2),
     "lattice-table": lambda code: LatticeHead(WIDTH, code, table=True, chunk=2),
 }
 NORMALISED = [name for name in MAKERS if name != "digits"]
@@ -66,13 +67,13 @@ def test_the_loss_and_its_gradient_are_those_of_the_weighted_log_probabilities(n
     weights = torch.tensor([1.0, 0.0, 0.5, 2.0, 0.1])
     features.requires_grad_()
     leaves = [features, *head.parameters()]
-    if name == "full":
+    if isinstance(head, FullHead):
         head.z_loss = 0.01
     loss, nll = head.loss(features, indices, weights)
     grads = torch.autograd.grad(3 * loss, leaves)
     log_prob = head.log_prob(features, indices)
     expected = -(weights * log_prob).sum()
-    if name == "full":
+    if isinstance(head, FullHead):
         log_z = torch.nn.functional.linear(features, head.weight, head.bias).logsumexp(-1)
         expected = expected + 0.01 * (weights * log_z.square()).sum()
     assert (nll + log_prob).abs().max() < 1e-4
@@ -201,3 +202,20 @@ def test_heads_refuse_what_they_cannot_do():
         make("lattice").set_frequencies(torch.ones(196560))
     with pytest.raises(InputError, match="expected 196560 counts"):
         make("lattice-3").set_frequencies(torch.ones(5))
+    with pytest.raises(InputError, match="expected 196560 counts"):
+        make("full-table").set_frequencies(torch.ones(5))
+    with pytest.raises(InputError, match="none negative"):
+        make("full-table").set_frequencies(torch.full((196560,), -1))
+
+
+@pytest.mark.parametrize("name", ["full-table", "lattice-table"])
+def test_without_features_a_head_with_frequencies_has_their_law(name):
+    counts = torch.zeros(196560)
+    counts[[3, 70_000, 196_559]] = torch.tensor([1.0, 2.0, 7.0])
+    head = MAKERS[name](make_code(CODE))
+    head.set_frequencies(counts, prior=0.5)
+    if name == "lattice-table":
+        with torch.no_grad():
+            head.bias[-1] = 30.0  # the weight of the table among the components
+    found = head.log_probs(torch.zeros(1, WIDTH))[0].exp()
+    assert torch.allclose(found, ((counts + 0.5) / (10 + 196560 / 2)), rtol=1e-3)

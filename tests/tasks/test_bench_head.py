@@ -47,5 +47,5 @@ def test_unknown_heads_and_numbers_are_refused():
     assert {"digits", "lattice-1", "lattice-8", "full-torch"} <= set(HEADS)
     with pytest.raises(InputError, match="did you mean 'digits'"):
         measure_heads(["digit"])
-    with pytest.raises(InputError, match="at least 1, got 16, 0 and 3"):
+    with pytest.raises(InputError, match="at least 1, got 16, 0 and 5"):
         measure_heads(["digits"], width=16, tokens=0)

@@ -15,7 +15,7 @@ app = typer.Typer(help="Measure speed and memory on this machine.")
 def head(
     width: Annotated[int, typer.Option(help="Features a token.")] = 256,
     tokens: Annotated[int, typer.Option(help="Tokens a step.")] = 4096,
-    repeats: Annotated[int, typer.Option(help="Steps to time.")] = 3,
+    repeats: Annotated[int, typer.Option(help="Steps to time at most.")] = 5,
     only: Annotated[list[str] | None, typer.Option(help="A head to measure; may be given again.")] = None,
     json: Json = False,
 ) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from workbench.errors import InputError, TrainingError
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
@@ -221,6 +222,13 @@ def test_the_script_goes_from_pictures_to_a_model(pictures, tmp_path, monkeypatc
     card = (model / "README.md").read_text()
     assert "bits_per_token" in card
     assert str(tmp_path) not in card.replace(str(tmp_path / "tokenizer"), "")
+    further, second = launch_generator(
+        replace(plan, init_from=str(model), out=str(tmp_path / "second"), set=("run.steps=1", "optimizer.rate=0"))
+    )
+    assert further.step == 1
+    first, then = (load_file(path / "model.safetensors") for path in (model, second))
+    assert torch.equal(first["head.weight"], then["head.weight"])  # begun from there, and a rate of 0 leaves it
+    assert f"begun from {model}" in (second / "README.md").read_text()
     with pytest.raises(InputError, match="no data given"):
         launch_generator(GeneratorPlan(recipe="test", tokenizer="x", data=()))
     with pytest.raises(InputError, match="did you mean 'flowers-64'"):

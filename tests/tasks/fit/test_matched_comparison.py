@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from workbench.errors import InputError
+from workbench.errors import InputError, TrainingError
 from workbench.images.crops import Pictures
 from workbench.models.presets import body_preset
 from workbench.models.tokenizer import Tokenizer
 from workbench.quantizers.registry import make_quantizer
+from workbench.tasks.fit import compare
 from workbench.tasks.fit.compare import CONTESTANTS, CompareRecipe, Contestant, contest, paired
+from workbench.tasks.fit.engine import Outcome
 from workbench.tasks.fit.run import override
 from workbench.tasks.fit.tokenizer import take_over
 
@@ -43,6 +45,12 @@ def test_every_contestant_and_seed_gives_a_model_and_none_is_trained_twice(pictu
     again = contest(RECIPE, pictures, out=tmp_path, contestants=chosen)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")} == before
     assert torch.equal(again["fsq"][0].encoder.head.weight, models["fsq"][0].encoder.head.weight)
+
+
+def test_nobody_begins_from_half_a_base(pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr(compare, "fit", lambda *_, **__: Outcome(1, 1.0, "SIGTERM", tmp_path))
+    with pytest.raises(TrainingError, match="base was interrupted at step 1"):
+        contest(RECIPE, pictures, out=tmp_path, contestants={"leech": Contestant({"name": "leech4"})})
 
 
 def test_the_base_trains_without_a_quantizer(pictures, tmp_path):

@@ -1,6 +1,7 @@
 """Training a tokenizer, from a plan to a model that loads."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from workbench.cli.fit import app
 from workbench.errors import InputError
+from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer
 from workbench.tasks.fit.engine import fit
 from workbench.tasks.fit.journal import read_log
@@ -228,3 +230,17 @@ def test_recipes_are_named_and_survive_json():
         assert from_mapping(TokenizerRecipe, to_mapping(recipe)) == recipe
     with pytest.raises(InputError, match="did you mean 'photo-leech'"):
         tokenizer_recipe("photo-leach")
+
+
+def test_a_model_of_several_scales_is_a_beginning_too(photos, tmp_path):
+    settings = {"base": "leech4", "scales": [1, 2], "gains": [1.0, 0.5]}
+    first = override(RECIPE, ["losses.perceptual=0", "crops.side=16", "quantizer=multiscale", "run.steps=2"])
+    plan = Plan(
+        data=(str(photos),), recipe=to_mapping(first) | {"quantizer_settings": settings}, out=str(tmp_path / "a")
+    )
+    _, start = launch(plan)
+    rates = ("run.steps=1", "optimizer.rate=0", "optimizer.muon_rate=0")
+    _, then = launch(replace(plan, init_from=str(start), set=rates, out=str(tmp_path / "b")))
+    one, other = (MultiScaleTokenizer.from_pretrained(folder) for folder in (start, then))
+    for a, b in zip(one.parameters(), other.parameters(), strict=True):
+        assert torch.equal(a, b)

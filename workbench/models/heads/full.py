@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, log_softmax
 from torch.utils.checkpoint import checkpoint
 
+from workbench.errors import InputError
 from workbench.lattices.autograd import Context
 from workbench.lattices.code import Code
-from workbench.models.heads.head import Head, check_sampling, draw, guided
+from workbench.models.heads.head import Head, check_sampling, draw, guided, log_frequencies
 
 _BYTES = 100 * 2**20  # logits held at a time
 
@@ -27,16 +28,31 @@ class FullHead(Head):
         width: C.
         code: The codewords.
         z_loss: ξ, at least 0.
+        table: Whether the bias begins at the log frequencies of the training tokens; give them by `set_frequencies`.
+            Without them a head learns for a long while which codewords are used at all.
         chunk: Tokens at a time; by default what 100 MiB of logits hold.
     """
 
-    def __init__(self, width: int, code: Code, *, z_loss: float = 1e-4, chunk: int | None = None) -> None:
+    def __init__(
+        self, width: int, code: Code, *, z_loss: float = 1e-4, table: bool = False, chunk: int | None = None
+    ) -> None:
         super().__init__(width, code)
-        self.z_loss = z_loss
+        self.z_loss, self.table = z_loss, table
         self.chunk = chunk or max(1, _BYTES // (4 * self.size))
         self.weight = nn.Parameter(torch.empty(self.size, width))
         self.bias = nn.Parameter(torch.zeros(self.size))
         nn.init.trunc_normal_(self.weight, std=0.02 * width**-0.5)
+
+    @torch.no_grad()
+    def set_frequencies(self, counts: Float[Tensor, " K"] | Int[Tensor, " K"], *, prior: float = 0.05) -> None:
+        """Begin with the bias log((count + prior) / total).
+
+        Raises:
+            InputError: if the counts do not fit the code.
+        """
+        if counts.shape != (self.size,):
+            raise InputError(f"expected {self.size} counts, got shape {tuple(counts.shape)}")
+        self.bias.copy_(log_frequencies(counts, prior=prior))
 
     def log_prob(self, features: Float[Tensor, "*batch C"], indices: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Natural logarithm of the probability of given codewords; logits are computed again in the backward pass."""

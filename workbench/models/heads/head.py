@@ -9,7 +9,7 @@ the most probable whose share *of what top-k kept* reaches p. Temperature 0 take
 Letters: C is the width of the features, K the number of codewords, τ the temperature, g the guidance.
 """
 
-__all__ = ["Head", "check_sampling", "draw", "guided", "kept_shares", "loss_in_chunks"]
+__all__ = ["Head", "check_sampling", "draw", "guided", "kept_shares", "log_frequencies", "loss_in_chunks"]
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -80,6 +80,21 @@ class Head(nn.Module, ABC):
         """The training loss, Σ weight · (-log p), and the single terms -log p in nats, without gradient."""
         nll = -self.log_prob(features, indices)
         return (weights * nll).sum(), nll.detach()
+
+
+def log_frequencies(counts: Float[Tensor, " K"] | Int[Tensor, " K"], *, prior: float = 0.05) -> Float[Tensor, " K"]:
+    """log((count + prior) / total): frequencies of codewords, none of them zero.
+
+    Raises:
+        InputError: if a count is negative or the prior is not above 0.
+    """
+    if counts.ndim != 1 or prior <= 0 or (counts < 0).any():
+        raise InputError(
+            f"expected a row of counts, none negative, and a prior above 0; got shape {tuple(counts.shape)} and "
+            f"prior {prior}"
+        )
+    smoothed = counts.double() + prior
+    return (smoothed / smoothed.sum()).log()
 
 
 def guided(conditional: Tensor, unconditional: Tensor | None, guidance: float, temperature: float) -> Tensor:

@@ -23,7 +23,7 @@ from workbench.lattices.code import Code
 from workbench.lattices.kbest import MAX_K, best_codewords
 from workbench.lattices.partition import LEVELS, NUM_WORD_LOGITS, digits_of, groups_of, log_partition, log_score
 from workbench.lattices.sampling import sample_codewords
-from workbench.models.heads.head import Head, check_sampling, draw, guided, loss_in_chunks
+from workbench.models.heads.head import Head, check_sampling, draw, guided, log_frequencies, loss_in_chunks
 
 _BYTES = 4 * 2**20  # outputs of the linear layer held at a time in training
 _DIGITS = 24 * LEVELS
@@ -84,13 +84,9 @@ class LatticeHead(Head):
         """
         if not self.table:
             raise InputError("this head has no table of frequencies; build it with table=True")
-        if counts.shape != (self.size,) or prior <= 0 or (counts < 0).any():
-            raise InputError(
-                f"expected {self.size} counts, none negative, and a prior above 0; got shape {tuple(counts.shape)}, "
-                f"prior {prior}"
-            )
-        smoothed = counts.double() + prior
-        self.log_frequencies.copy_((smoothed / smoothed.sum()).log())
+        if counts.shape != (self.size,):
+            raise InputError(f"expected {self.size} counts, got shape {tuple(counts.shape)}")
+        self.log_frequencies.copy_(log_frequencies(counts, prior=prior))
 
     def log_prob(self, features: Float[Tensor, "*batch C"], indices: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Natural logarithm of the probability of given codewords."""

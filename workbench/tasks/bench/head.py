@@ -1,9 +1,9 @@
 """Time and memory of one training step, forward and backward, of the heads at one width and number of tokens.
 
-Each head is measured in a process of its own. Time is the least of a few steps. Memory is the growth of the process's
-peak over what it held before the head was made, once code and tables are loaded: weights, gradients and whatever the
-step needs, but no optimiser. The full head tries several chunks, and torch's own chunked linear cross-entropy where
-it exists; its best is what the others are compared with.
+Each head is measured in a process of its own. Time is the least of a few steps, or of two where steps are long.
+Memory is the growth of the process's peak over what it held before the head was made, once code and tables are loaded:
+weights, gradients and whatever the step needs, but no optimiser. The full head tries several chunks, and torch's own
+chunked linear cross-entropy where it exists; its best is what the others are compared with.
 """
 
 __all__ = ["HEADS", "HeadCost", "measure_head", "measure_heads"]
@@ -28,6 +28,7 @@ from workbench.models.heads.head import Head
 from workbench.models.heads.lattice import LatticeHead
 
 _CHUNKS = (64, 128, 256)
+_ENOUGH = 15.0  # seconds of one head
 _LATTICE = {
     "lattice-1": {"components": 1},
     "lattice-8": {"components": 8},
@@ -63,7 +64,7 @@ def measure_heads(
     *,
     width: int = 256,
     tokens: int = 4096,
-    repeats: int = 3,
+    repeats: int = 5,
     threads: int | None = None,
     progress: Progress = lambda fraction, message: None,  # noqa: ARG005 - nobody is watching
 ) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def measure_heads(
         names: Some of `HEADS`.
         width: Features a token.
         tokens: Tokens a step.
-        repeats: Steps to time, after one that is not.
+        repeats: Steps to time at most; after two, steps are timed only until 15 seconds are spent.
         threads: Of each process; None for torch's own number.
         progress: Told the share done and a line of text.
 
@@ -130,7 +131,7 @@ def measure_head(name: str, width: int, tokens: int, repeats: int, threads: int)
     before = _settle()
     head = _make(name, width)
     seconds, cpu_seconds = [], []
-    for _ in range(repeats + 1):
+    while len(seconds) < min(2, repeats) or (len(seconds) < repeats and sum(seconds) < _ENOUGH):
         start, cpu_start = time.perf_counter(), time.process_time()
         _step(head, name, features, indices, weights)
         seconds.append(time.perf_counter() - start)
@@ -140,7 +141,7 @@ def measure_head(name: str, width: int, tokens: int, repeats: int, threads: int)
     peak = _memory("VmHWM")
     grown = None if before is None or peak is None else max(0, peak - before)
     size = sum(parameter.numel() for parameter in head.parameters())
-    return HeadCost(name, min(seconds[1:]), min(cpu_seconds[1:]), grown, size)
+    return HeadCost(name, min(seconds), min(cpu_seconds), grown, size)
 
 
 def _share(part: int | None, whole: int | None) -> float | None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from workbench.errors import InputError
+from workbench.errors import InputError, TrainingError
 from workbench.images.crops import CropSampler, Pictures
 from workbench.metrics.intervals import Interval, student_interval
 from workbench.models.tokenizer import Tokenizer
@@ -107,16 +107,21 @@ def contest(
 
     Returns:
         The tokenizers of each contestant, one a seed.
+
+    Raises:
+        TrainingError: if a training was interrupted: what comes after it must not begin from half of it.
     """
     trainings = [(name, seed) for name, contestant in contestants.items() for seed in contestant.seeds]
     total = len(trainings) + 1
 
     def train(task: TokenizerTask, run: Run, place: int, what: str) -> Tokenizer:
         sampler = CropSampler(pictures.images, recipe.crops.side, run.batch_size, run.seed, weights=weights)
-        fit(
+        outcome = fit(
             task, sampler, run, out=out / what, config=to_mapping(task.recipe),
             progress=lambda fraction, message: progress((place + fraction) / total, f"{what}: {message}"),
         )  # fmt: skip
+        if outcome.reason != "done":
+            raise TrainingError(f"{what} was interrupted at step {outcome.step}: the same command goes on from there")
         return task.tokenizer.eval()
 
     base_task = _task(recipe, "base", {"name": "leech"}, recipe.base)

@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 from workbench.errors import InputError
 from workbench.models.generator import Generator
 from workbench.models.generator_presets import trunk_preset
+from workbench.models.heads.full import FullHead
 from workbench.models.heads.lattice import LatticeHead
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.sampling import sample
@@ -78,7 +79,7 @@ class GeneratorTask:
                 name=recipe.name,
             )
         head = self.generator.head
-        if isinstance(head, LatticeHead) and head.table:
+        if isinstance(head, FullHead | LatticeHead) and head.table:
             head.set_frequencies(tokens.counts(head.size))
         self.modules: dict[str, nn.Module] = {"generator": self.generator}
         areas = torch.tensor([scale**2 for scale in self.quantizer.scales])

@@ -2,6 +2,7 @@
 
 __all__ = ["GeneratorPlan", "launch_generator"]
 
+import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -11,15 +12,19 @@ import torch
 
 from workbench import hub
 from workbench.errors import InputError
+from workbench.models.generator import Generator
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.tasks.fit.engine import Outcome, Progress, fit
 from workbench.tasks.fit.generator import GeneratorTask
 from workbench.tasks.fit.generator_recipes import GeneratorRecipe, generator_recipe
 from workbench.tasks.fit.plan import hardware
 from workbench.tasks.fit.run import flat, override, to_mapping
+from workbench.tasks.fit.tokenizer import take_over
 from workbench.tasks.fit.tokens import TokenBatches, Tokens, tokenize_pictures
 from workbench.tasks.fit.world import World, whole
 from workbench.tasks.token_shards import holds_tokens, load_tokens
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class GeneratorPlan:
         data: Folders, files or tar shards to train on, or folders of token shards of `workbench tokenize`.
         held_out: Pictures to evaluate on.
         set: Overrides `key=value` of the recipe.
+        init_from: A generator whose weights to begin from, as far as shapes agree.
         out: The run's folder; None for `runs/` and the recipe's name.
         command: The command line that made the plan, for the card.
     """
@@ -41,6 +47,7 @@ class GeneratorPlan:
     data: tuple[str, ...]
     held_out: tuple[str, ...] = ()
     set: tuple[str, ...] = ()
+    init_from: str | None = None
     out: str | None = None
     command: str = field(default="", compare=False)
 
@@ -77,6 +84,10 @@ def launch_generator(
     tokens, held_out = _tokens(plan, recipe, tokenizer, out, world, progress)
     tokenizer.to("cpu")
     task = GeneratorTask(recipe, tokenizer=tokenizer, tokens=tokens, held_out=held_out)
+    if plan.init_from:
+        start = Generator.from_pretrained(plan.init_from)
+        anew = take_over(start, task.generator)
+        _log.info("beginning from %s, apart from %s", start.name, ", ".join(anew) or "nothing")
     batches = TokenBatches(tokens, recipe.run.batch_size, recipe.run.seed)
     model = out / "model"
     config = to_mapping(replace(plan, out=str(out))) | {"recipe": to_mapping(recipe)}
@@ -150,7 +161,7 @@ def _card(task: GeneratorTask, plan: GeneratorPlan, outcome: Outcome, machine: s
             "## Training",
             "",
             f"- data: {names['data']}, {recipe.views} views of each picture",
-            f"- recipe: `{recipe.name}`, seed {recipe.run.seed}",
+            f"- recipe: `{recipe.name}`, seed {recipe.run.seed}, begun from {plan.init_from or 'random weights'}",
             f"- command: `{plan.command or 'not recorded'}`",
             f"- hardware: {machine}; {outcome.seconds / 3600:.2f} hours",
             f"- {outcome.step:,} steps of {recipe.run.batch_size} pictures, {outcome.skipped} bad batches",

@@ -11,7 +11,6 @@ from pathlib import Path
 from workbench import hub
 from workbench.errors import InputError
 from workbench.images.sources import open_source
-from workbench.models.tokenizer import Tokenizer
 from workbench.tasks.fit.alignment import make_foundation
 from workbench.tasks.fit.batches import Batches
 from workbench.tasks.fit.card import tokenizer_card
@@ -25,6 +24,7 @@ from workbench.tasks.fit.recipes import tokenizer_recipe
 from workbench.tasks.fit.run import from_mapping, override, to_mapping
 from workbench.tasks.fit.tokenizer import TokenizerTask
 from workbench.tasks.fit.world import World
+from workbench.tasks.tokenize import load_any_tokenizer
 
 _log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ def _gather(plan: Plan, world: World) -> _Parts:
     else:
         recipe = from_mapping(TokenizerRecipe, plan.recipe, what="setting of the recipe")
     recipe = override(recipe, plan.set)
-    start = Tokenizer.from_pretrained(plan.init_from) if plan.init_from else None
+    start = load_any_tokenizer(plan.init_from) if plan.init_from else None
     perceptual = make_perceptual(recipe.losses.features, world.device) if recipe.losses.perceptual else None
     held_out = []
     if plan.held_out:
