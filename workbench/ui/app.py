@@ -1,7 +1,8 @@
 """The app: one page, one module a tab, launched on this machine only.
 
 Safety is in the settings of the launch: bound to 127.0.0.1, no folder served but Gradio's own cache of this process,
-uploads up to 20 MB, a bounded queue, one network at work at a time, no history of runs, nothing sent to anyone.
+uploads up to 20 MB, a bounded queue, a bounded number of sessions, one network at work at a time, no history of runs,
+nothing sent to anyone.
 """
 
 __all__ = ["TABS", "build", "launch", "main"]
@@ -23,6 +24,9 @@ from workbench.ui.context import Context
 
 MAX_UPLOAD = "20mb"
 MAX_QUEUE = 32
+# Gradio keeps a copy of the page's settings (0.4 MB) for everyone it has ever heard of, and a call by a program that
+# names no session is a new one each time. Beyond this many, whoever was away longest begins anew.
+MAX_SESSIONS = 64
 
 # Title of the tab and what lays it out, in the order of the page.
 TABS: Mapping[str, Callable[[Context], None]] = MappingProxyType(
@@ -67,6 +71,7 @@ def launch(page: gr.Blocks, **settings: Any) -> tuple[Any, str, str]:  # noqa: A
     fixed = {
         "allowed_paths": [],
         "max_file_size": MAX_UPLOAD,
+        "state_session_capacity": MAX_SESSIONS,
         "share": False,
         "run_history": False,
         "strict_cors": True,
