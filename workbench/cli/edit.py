@@ -2,155 +2,80 @@
 
 __all__ = ["app"]
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workbench.cli import Json, progress_bar
-from workbench.cli.generate import (
-    Force,
-    Guidance,
-    Labels,
-    Model,
-    Number,
-    Out,
-    Preset,
-    Seed,
-    Temperature,
-    Tokenizer,
-    TopK,
-    TopP,
-    check_out,
-    controls_of,
-    report,
-)
+from workbench.cli.generate import Drawing, with_drawing
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from workbench.models.sampling import Controls
     from workbench.tasks.catalogue import Pair
     from workbench.tasks.generate import Drawn, Order, Watch
 
 app = typer.Typer(help="Draw parts of a picture anew: a masked part, a border around it, or its details.")
 
 Input = Annotated[Path, typer.Argument(metavar="IN", help="The picture; its centre square is used.")]
+Number = Annotated[int, typer.Option("--number", "-n", help="Versions to draw, at most 64.")]
+_NO_CLASS = ["none"]
 
 
 @app.command("fill")
+@with_drawing
 def fill(
     picture: Input,
     mask: Annotated[Path, typer.Option(help="A picture: painted, or light, where new content goes.")],
-    out: Out,
-    model: Model = None,
-    tokenizer: Tokenizer = None,
-    labels: Labels = None,
+    drawing: Drawing,
     number: Number = 1,
-    seed: Seed = None,
-    preset: Preset = "balanced",
-    temperature: Temperature = None,
-    top_k: TopK = None,
-    top_p: TopP = None,
-    guidance: Guidance = None,
-    force: Force = False,
-    json: Json = False,
 ) -> None:
     """Draw a masked part of a picture anew, as a class says; the rest stays, as the tokenizer gives it back."""
-    from workbench.images.files import read_mask
+    from workbench.images.files import read_image, read_mask
     from workbench.tasks.edit import fill as fill_in
 
-    painted = read_mask(mask)
-    controls = controls_of(preset, temperature, top_k, top_p, guidance)
+    image, painted = read_image(picture), read_mask(mask)
 
-    def change(pair: "Pair", image: "np.ndarray", order: "Order", watch: "Watch") -> "Iterator[Drawn]":
+    def stages(pair: "Pair", order: "Order", watch: "Watch") -> "Iterator[Drawn]":
         return fill_in(pair, image, painted, order, watch=watch)
 
-    _edit(change, picture, out, model, tokenizer, labels, number, seed, controls, force=force, json=json)
+    drawing.run(stages, number, labels=_NO_CLASS)
 
 
 @app.command("extend")
+@with_drawing
 def extend(
     picture: Input,
-    out: Out,
+    drawing: Drawing,
     border: Annotated[float, typer.Option(help="Width of the border, as a share of the result's side.")] = 0.25,
-    model: Model = None,
-    tokenizer: Tokenizer = None,
-    labels: Labels = None,
     number: Number = 1,
-    seed: Seed = None,
-    preset: Preset = "balanced",
-    temperature: Temperature = None,
-    top_k: TopK = None,
-    top_p: TopP = None,
-    guidance: Guidance = None,
-    force: Force = False,
-    json: Json = False,
 ) -> None:
     """Put a picture into the middle and draw a border around it."""
+    from workbench.images.files import read_image
     from workbench.tasks.edit import extend as draw_around
 
-    controls = controls_of(preset, temperature, top_k, top_p, guidance)
+    image = read_image(picture)
 
-    def change(pair: "Pair", image: "np.ndarray", order: "Order", watch: "Watch") -> "Iterator[Drawn]":
+    def stages(pair: "Pair", order: "Order", watch: "Watch") -> "Iterator[Drawn]":
         return draw_around(pair, image, border, order, watch=watch)
 
-    _edit(change, picture, out, model, tokenizer, labels, number, seed, controls, force=force, json=json)
+    drawing.run(stages, number, labels=_NO_CLASS)
 
 
 @app.command("details")
+@with_drawing
 def details(
     picture: Input,
-    out: Out,
+    drawing: Drawing,
     keep: Annotated[int, typer.Option(help="Coarse scales to keep.")] = 3,
-    model: Model = None,
-    tokenizer: Tokenizer = None,
-    labels: Labels = None,
     number: Number = 1,
-    seed: Seed = None,
-    preset: Preset = "balanced",
-    temperature: Temperature = None,
-    top_k: TopK = None,
-    top_p: TopP = None,
-    guidance: Guidance = None,
-    force: Force = False,
-    json: Json = False,
 ) -> None:
     """Keep the coarse scales of a picture and draw the finer ones anew."""
+    from workbench.images.files import read_image
     from workbench.tasks.edit import redraw_details
 
-    controls = controls_of(preset, temperature, top_k, top_p, guidance)
+    image = read_image(picture)
 
-    def change(pair: "Pair", image: "np.ndarray", order: "Order", watch: "Watch") -> "Iterator[Drawn]":
+    def stages(pair: "Pair", order: "Order", watch: "Watch") -> "Iterator[Drawn]":
         return redraw_details(pair, image, keep, order, watch=watch)
 
-    _edit(change, picture, out, model, tokenizer, labels, number, seed, controls, force=force, json=json)
-
-
-def _edit(
-    change: "Callable[[Pair, np.ndarray, Order, Watch], Iterator[Drawn]]",
-    picture: Path,
-    out: Path,
-    model: str | None,
-    tokenizer: str | None,
-    labels: list[str] | None,
-    number: int,
-    seed: int | None,
-    controls: "Controls",
-    *,
-    force: bool,
-    json: bool,
-) -> None:
-    """What all edits have in common: read, load, draw, write."""
-    from workbench.images.files import read_image
-    from workbench.tasks.catalogue import default_generator, load_generator
-    from workbench.tasks.generate import Order, Watch, finished, fresh_seed, in_turn
-
-    check_out(out, force=force)
-    image = read_image(picture)
-    pair = load_generator(model or default_generator(), tokenizer)
-    order = Order(in_turn(pair, labels or ["none"], number), fresh_seed() if seed is None else seed, controls)
-    with progress_bar("Drawing") as progress:
-        drawn = finished(change(pair, image, order, Watch(progress=progress)))
-    report(drawn, out, force=force, json=json)
+    drawing.run(stages, number, labels=_NO_CLASS)
