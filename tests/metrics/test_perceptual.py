@@ -107,6 +107,21 @@ class TestFeatureDistance:
                 expected += part * (bottom - top) * (right - left) / (33 * 40)
         assert total == pytest.approx(expected)
 
+    def test_a_picture_that_others_are_compared_with_is_seen_once(self, monkeypatch):
+        monkeypatch.setattr(perceptual, "_TILE", 16)
+        distance = FeatureDistance(Small(), "small", least_side=3)
+        x, *others = (picture((17, 30), seed) for seed in range(4))
+        expected = [distance.between(x, y) for y in others]
+        seen = []
+        features = distance.network.features
+        distance.network.features = lambda images: seen.append(1) or features(images)
+        against = distance.against(x)
+        assert len(seen) == 4  # tiles
+        assert [against(y) for y in others] == expected
+        assert len(seen) == 4 + 3 * 4
+        with pytest.raises(InputError, match="of one size"):
+            against(x[1:])
+
     def test_wrong_pictures_are_refused(self):
         distance = FeatureDistance(Small(), "small", least_side=8)
         x, _ = pair()

@@ -13,6 +13,7 @@ structural similarity", 2003.
 
 __all__ = ["MS_SSIM_LEAST_SIDE", "SSIM_LEAST_SIDE", "measure", "ms_ssim", "psnr", "ssim"]
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 
@@ -29,7 +30,7 @@ SSIM_LEAST_SIDE = 11
 _MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 MS_SSIM_LEAST_SIDE = SSIM_LEAST_SIDE * 2 ** (len(_MS_WEIGHTS) - 1)
 _C1, _C2 = 0.01**2, 0.03**2
-_STRIP = 256  # rows of windows at a time: what bounds the memory on large pictures
+_STRIP = 64  # rows of windows at a time: bounds the memory on large pictures, and keeps a strip in the cache
 
 
 def psnr(x: Picture, y: Picture) -> float:
@@ -76,14 +77,7 @@ def ms_ssim(x: Picture, y: Picture) -> float:
     """
     a, b = _pair(x, y)
     _check_side(a, MS_SSIM_LEAST_SIDE, "MS-SSIM")
-    product = torch.ones(3, dtype=torch.float64)
-    for scale, weight in enumerate(_MS_WEIGHTS):
-        if scale:
-            a, b = F.avg_pool2d(_unit(a), 2), F.avg_pool2d(_unit(b), 2)
-        whole, structure = _similarity(a, b)
-        last = scale == len(_MS_WEIGHTS) - 1
-        product *= (whole if last else structure).clamp(min=0) ** weight
-    return float(product.mean())
+    return _over_scales(a, b, _similarity(a, b))
 
 
 def measure(
@@ -105,18 +99,26 @@ def measure(
         InputError: if one is no picture, or their sizes differ.
     """
     a, b = _pair(x, y)
-    ways: dict[str, Callable[[Picture, Picture], float]] = {"psnr": psnr, "ssim": ssim, "ms_ssim": ms_ssim}
+    # SSIM and the finest scale of MS-SSIM look at the same windows, which are most of the work of both.
+    finest = functools.cache(lambda: _similarity(a, b))
+    ways: dict[str, Callable[[], float]] = {
+        "psnr": lambda: psnr(a, b),
+        "ssim": lambda: float(finest()[0].mean()),
+        "ms_ssim": lambda: _over_scales(a, b, finest()),
+    }
+    for name, way in (others or {}).items():
+        ways[name] = functools.partial(way, x, y)
     least = {"ssim": SSIM_LEAST_SIDE, "ms_ssim": MS_SSIM_LEAST_SIDE}
     values: dict[str, float | None] = {}
     reasons: dict[str, str] = {}
-    for name, way in (ways | dict(others or {})).items():
+    for name, way in ways.items():
         values[name] = None
         side = min(a.shape[1:])
         if side < least.get(name, 1):
             reasons[name] = f"needs at least {least[name]} pixels a side, the picture has {side}"
             continue
         try:
-            value = float(way(a, b) if name in ways else way(x, y))
+            value = float(way())
         except InputError as error:
             reasons[name] = str(error)
             continue
@@ -189,6 +191,18 @@ def _similarity(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         whole += (luminance * contrast_structure).sum(dim=(1, 2)).cpu()
     windows = rows * (a.shape[2] - reach)
     return whole / windows, structure / windows
+
+
+def _over_scales(a: Tensor, b: Tensor, finest: tuple[Tensor, Tensor]) -> float:
+    """MS-SSIM of two pictures whose :func:`_similarity` at full size is known."""
+    whole, structure = finest
+    product = torch.ones(3, dtype=torch.float64)
+    for weight in _MS_WEIGHTS[:-1]:
+        product *= structure.clamp(min=0) ** weight
+        a, b = F.avg_pool2d(_unit(a), 2), F.avg_pool2d(_unit(b), 2)
+        whole, structure = _similarity(a, b)
+    product *= whole.clamp(min=0) ** _MS_WEIGHTS[-1]
+    return float(product.mean())
 
 
 def _blur(planes: Tensor) -> Tensor:

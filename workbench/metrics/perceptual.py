@@ -15,7 +15,7 @@ Source: Zhang et al., "The unreasonable effectiveness of deep features as a perc
 
 __all__ = ["FeatureDistance", "Features", "SqueezeNet", "load_lpips", "load_squeezenet"]
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -89,24 +89,9 @@ class FeatureDistance(nn.Module):
         """
         if x.shape != y.shape or x.ndim != 4 or x.shape[1] != 3:
             raise InputError(f"expected images (B, 3, H, W) of one shape, got {tuple(x.shape)} and {tuple(y.shape)}")
-        if min(x.shape[2:]) < self.least_side:
-            raise InputError(
-                f"{self.name} needs at least {self.least_side} pixels a side, got {x.shape[3]}×{x.shape[2]}"
-            )
-        maps_x, maps_y = self.network.features(x), self.network.features(y)
-        if self._layers is not None and self._layers != len(maps_x):
-            raise ModelError(f"{self.name}: weights for {self._layers} layers, the network gives {len(maps_x)}")
-        total = x.new_zeros(x.shape[0])
-        for number, (map_x, map_y) in enumerate(zip(maps_x, maps_y, strict=True)):
-            squares = (_unit(map_x) - _unit(map_y)).square()
-            if self._layers is None:
-                layer = squares.sum(dim=1) / len(maps_x)
-            else:
-                layer = (squares * getattr(self, f"weight{number}")).sum(dim=1)
-            total = total + layer.mean(dim=(1, 2))
-        return total
+        self._check_side(x)
+        return self._compare(self._maps(x), self._maps(y))
 
-    @torch.no_grad()
     def between(self, x: np.ndarray, y: np.ndarray) -> float:
         """Distance of two whole pictures.
 
@@ -120,17 +105,69 @@ class FeatureDistance(nn.Module):
         Raises:
             InputError: if they are no pictures of one size, or smaller than the network takes.
         """
-        for picture in (x, y):
-            if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape != x.shape or picture.shape[2] != 3:
-                raise InputError(f"expected uint8 pictures of one size, got {x.shape} and {picture.shape}")
+        return self._from(x.shape, self._tiles(x), y)
+
+    def against(self, x: np.ndarray) -> Callable[[np.ndarray], float]:
+        """The distance of pictures from one picture, whose features are computed once and kept.
+
+        Returns:
+            What :meth:`between` gives for `x` and its argument. It holds some 50 bytes for each pixel of `x` and more.
+
+        Raises:
+            InputError: as :meth:`between`, and so does what is returned.
+        """
+        tiles = list(self._tiles(x))
+        return lambda y: self._from(x.shape, tiles, y)
+
+    def _maps(self, images: Tensor) -> list[Tensor]:
+        """Feature maps of images, of unit length along the channels."""
+        maps = [_unit(features) for features in self.network.features(images)]
+        if self._layers is not None and self._layers != len(maps):
+            raise ModelError(f"{self.name}: weights for {self._layers} layers, the network gives {len(maps)}")
+        return maps
+
+    def _compare(self, maps_x: Sequence[Tensor], maps_y: Sequence[Tensor]) -> Tensor:
+        """Distance of each pair of images, shape (B,), from their maps."""
+        first = maps_x[0]
+        total = first.new_zeros(first.shape[0], dtype=torch.promote_types(first.dtype, torch.float32))
+        for number, (map_x, map_y) in enumerate(zip(maps_x, maps_y, strict=True)):
+            squares = (map_x - map_y).square()
+            if self._layers is None:
+                layer = squares.sum(dim=1) / len(maps_x)
+            else:
+                layer = (squares * getattr(self, f"weight{number}")).sum(dim=1)
+            total = total + layer.mean(dim=(1, 2))
+        return total
+
+    @torch.no_grad()
+    def _tiles(self, picture: np.ndarray) -> Iterator[tuple[int, list[Tensor]]]:
+        """Area and maps of a picture's tiles, one after another."""
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+            raise InputError(
+                f"expected uint8 pictures of one size, shape (H, W, 3), got {picture.dtype} of shape {picture.shape}"
+            )
         device = next((tensor.device for tensor in [*self.parameters(), *self.buffers()]), torch.device("cpu"))
-        total = 0.0
-        for top, height in _spans(x.shape[0]):
-            for left, width in _spans(x.shape[1]):
-                tiles = (p[top : top + height, left : left + width].transpose(2, 0, 1) for p in (x, y))
-                a, b = (torch.from_numpy(tile[None].copy()).to(device).float().div(255) for tile in tiles)
-                total += float(self(a, b)) * height * width
-        return total / (x.shape[0] * x.shape[1])
+        for top, height in _spans(picture.shape[0]):
+            for left, width in _spans(picture.shape[1]):
+                tile = picture[top : top + height, left : left + width].transpose(2, 0, 1)
+                images = torch.from_numpy(tile[None].copy()).to(device).float().div(255)
+                self._check_side(images)
+                yield height * width, self._maps(images)
+
+    @torch.no_grad()
+    def _from(self, shape: tuple[int, ...], tiles: Iterable[tuple[int, list[Tensor]]], y: np.ndarray) -> float:
+        """Mean distance by area of a picture's tiles from those of the picture `y`, which must have that shape."""
+        if y.shape != shape:
+            raise InputError(f"expected uint8 pictures of one size, got {shape} and {y.shape}")
+        pairs = zip(tiles, self._tiles(y), strict=True)
+        total = sum(float(self._compare(maps_x, maps_y)) * area for (area, maps_x), (_, maps_y) in pairs)
+        return total / (shape[0] * shape[1])
+
+    def _check_side(self, images: Tensor) -> None:
+        if min(images.shape[2:]) < self.least_side:
+            raise InputError(
+                f"{self.name} needs at least {self.least_side} pixels a side, got {images.shape[3]}×{images.shape[2]}"
+            )
 
 
 class SqueezeNet(nn.Module):

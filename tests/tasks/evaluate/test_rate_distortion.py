@@ -1,5 +1,6 @@
 """Rate against distortion: sizes are matched, means are means, and the page stands alone."""
 
+import dataclasses
 import json
 import math
 import re
@@ -13,7 +14,7 @@ from workbench.errors import InputError
 from workbench.images.sources import open_source
 from workbench.metrics.distortion import psnr
 from workbench.tasks.compress import compress_image, decompress_image, load_codec
-from workbench.tasks.evaluate.baselines import baselines, encode_to_size
+from workbench.tasks.evaluate.baselines import Files, baselines, encode_to_size
 from workbench.tasks.evaluate.rate_distortion import OURS, Curve, _bjontegaard, evaluate_rate_distortion
 from workbench.tasks.evaluate.rate_page import write_page
 
@@ -73,13 +74,88 @@ def test_the_largest_file_that_fits_is_found(other):
         encode_to_size(other, image, 0)
 
 
+class Counting:
+    """A codec that keeps the settings that it was asked for."""
+
+    def __init__(self, other):
+        self.asked = []
+        self.baseline = dataclasses.replace(other, options=lambda s: self.asked.append(s) or other.options(s))
+
+
+def test_a_search_finds_what_trying_every_setting_finds():
+    (jpeg,) = (one for one in baselines() if one.name == "JPEG")
+    image = picture(5)
+    sizes = [len(jpeg.encode(image, setting)) for setting in jpeg.settings]
+    counting = Counting(jpeg)
+    files = Files(counting.baseline, image)
+    limits = np.random.default_rng(0).integers(sizes[0] - 300, sizes[-1] + 300, 60).tolist()
+    for limit in (*limits, sizes[0], sizes[0] - 1, sizes[-1]):
+        setting, fits = files.largest_within(limit)
+        best = max((size for size in sizes if size <= limit), default=sizes[0])
+        assert len(files.at(setting)) == best
+        assert files.at(setting).data == jpeg.encode(image, setting)
+        assert fits == (sizes[0] <= limit)
+    assert len(counting.asked) == len(set(counting.asked))
+
+
+@pytest.mark.parametrize("other", baselines(), ids=lambda other: other.name)
+def test_a_search_takes_few_files_once_the_curve_is_there(other):
+    counting = Counting(other)
+    files = Files(counting.baseline, picture(6))
+    sizes = [len(files.at(setting)) for setting in other.sweep]
+    counting.asked.clear()
+    limits = [size * 5 // 4 for size in sizes]
+    for limit in limits:
+        setting, fits = files.largest_within(limit)
+        assert fits
+        assert len(files.at(setting)) <= limit
+    assert len(counting.asked) <= 6 * len(limits)
+
+
+def test_sizes_that_jump_are_found_too():
+    class Jumps:
+        settings, sweep = range(0, 1001), (100, 900)
+
+        def encode(self, image, setting):
+            return bytes(1000 + setting + 100_000 * (setting >= 777))
+
+    for limit in (1500, 1776, 1777, 101_776, 101_777, 200_000):
+        setting, fits = Files(Jumps(), None).largest_within(limit)
+        assert fits
+        assert setting == max(s for s in Jumps.settings if len(Jumps().encode(None, s)) <= limit)
+
+
+def test_no_setting_is_encoded_twice_for_a_picture(tiny_model, pictures):
+    counting = [Counting(one) for one in baselines() if one.name in ("JPEG", "WebP")]
+    codec = load_codec(str(tiny_model))
+    others = [one.baseline for one in counting]
+    result = evaluate_rate_distortion([codec, codec], open_source(pictures), others=others, limit=1)
+    for one in counting:
+        assert set(one.baseline.sweep) < set(one.asked)
+        assert len(one.asked) == len(set(one.asked))
+    assert [row.other for row in result.matched] == ["JPEG", "WebP"]
+
+
+def test_points_and_matches_are_what_each_file_measures_by_itself(result, pictures):
+    sources = [sample.image for sample in open_source(pictures)]
+    for other in (one for one in baselines() if one.name in ("JPEG", "WebP")):
+        curve = next(curve for curve in result.curves if curve.name == other.name)
+        for place, setting in enumerate(other.sweep):
+            files = [other.encode(image, setting) for image in sources]
+            expected = [psnr(image, other.decode(data)) for image, data in zip(sources, files, strict=True)]
+            assert curve.results["psnr"][place] == pytest.approx(np.mean(expected))
+        row = next(row for row in result.matched if row.other == other.name)
+        assert row.measures["psnr"][0] == result.curves[0].results["psnr"][0]
+        assert {"encoding_mpx_per_second", "decoding_mpx_per_second"} <= set(row.measures)
+
+
 def test_our_points_are_means_over_whole_files(result, tiny_model, pictures):
     codec = load_codec(str(tiny_model))
     coded = [(image.image, compress_image(image.image, codec)) for image in open_source(pictures)]
     bpp = np.mean([8 * len(c.data) / (120 * 184) for _, c in coded])
     quality = np.mean([psnr(image, decompress_image(c.data, codec=codec).image) for image, c in coded])
     ours = result.curves[0]
-    assert ours.name == f"{OURS} fixed"
+    assert ours.name == OURS
     assert ours.results["bpp"] == [pytest.approx(bpp)]
     assert ours.results["psnr"] == [pytest.approx(quality)]
     assert result.pictures == 2

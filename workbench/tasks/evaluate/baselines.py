@@ -5,9 +5,12 @@ Huffman tables for JPEG, the slowest search for WebP, speed 6 for AVIF, the irre
 metadata is written; a file's size is all of it, header included.
 """
 
-__all__ = ["Baseline", "baselines", "encode_to_size"]
+__all__ = ["Baseline", "File", "Files", "baselines", "encode_to_size"]
 
+import bisect
 import io
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +18,8 @@ import numpy as np
 from PIL import Image, features
 
 from workbench.errors import InputError
+
+_GUESSES = 4  # by the law of growth, before a search for a size halves what is left, lest it creep
 
 
 @dataclass(frozen=True)
@@ -24,8 +29,8 @@ class Baseline:
     Attributes:
         name: What people call it.
         format: What Pillow calls it.
-        settings: The whole numbers it takes, as a range; a larger one gives a larger file.
-        sweep: The settings that its curve is drawn through.
+        settings: The whole numbers it takes, as a range of step 1; a larger one gives a larger file.
+        sweep: The settings that its curve is drawn through, growing.
         options: From a setting to Pillow's options.
     """
 
@@ -61,29 +66,88 @@ def baselines() -> list[Baseline]:
     return [one for one in known if one.format in Image.SAVE and (one.format != "AVIF" or features.check("avif"))]
 
 
+@dataclass(frozen=True)
+class File:
+    """A picture as a file.
+
+    Attributes:
+        data: All of its bytes.
+        seconds: Wall time of making them.
+    """
+
+    data: bytes = field(repr=False)
+    seconds: float
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+class Files:
+    """The files of one picture by one codec: each setting is encoded once, however often it is asked for.
+
+    Args:
+        baseline: The codec.
+        image: uint8, shape (H, W, 3).
+    """
+
+    def __init__(self, baseline: Baseline, image: np.ndarray) -> None:
+        self.baseline, self._image = baseline, image
+        self._made: dict[int, File] = {}
+
+    def at(self, setting: int) -> File:
+        """The file at a setting."""
+        if setting not in self._made:
+            start = time.perf_counter()
+            data = self.baseline.encode(self._image, setting)
+            self._made[setting] = File(data, time.perf_counter() - start)
+        return self._made[setting]
+
+    def largest_within(self, most_bytes: int) -> tuple[int, bool]:
+        """The setting of the largest file of at most that many bytes, and whether there is one.
+
+        Without one, it is the setting of the smallest file. Sizes need not grow strictly with the setting: the search
+        assumes that they nearly do, and keeps what fits.
+
+        Raises:
+            InputError: if no bytes are allowed.
+        """
+        if most_bytes < 1:
+            raise InputError(f"a file has at least one byte, got a limit of {most_bytes}")
+        sweep, settings = self.baseline.sweep, self.baseline.settings
+        # The points of the curve are likely to be made already: they say between which settings to look.
+        over = bisect.bisect_right(sweep, most_bytes, key=lambda setting: len(self.at(setting)))
+        low = sweep[over - 1] if over else settings[0] - 1
+        high = sweep[over] if over < len(sweep) else settings[-1] + 1
+        tries = 0
+        while high - low > 1:
+            guess = self._guess(low, high, most_bytes) if tries < _GUESSES else (low + high) // 2
+            low, high = (guess, high) if len(self.at(guess)) <= most_bytes else (low, guess)
+            tries += 1
+        fitting = [(len(file), setting) for setting, file in self._made.items() if len(file) <= most_bytes]
+        return (max(fitting)[1], True) if fitting else (settings[0], False)
+
+    def _guess(self, low: int, high: int, size: int) -> int:
+        """A setting between two others whose file should have a size, as sizes grow about exponentially.
+
+        The law goes through the two made settings nearest to those two, which may lie outside the range.
+        """
+        near = sorted(self._made, key=lambda setting: min(abs(setting - low), abs(setting - high)))[:2]
+        sizes = [math.log(len(self.at(setting))) for setting in near]
+        if len(set(sizes)) < 2:
+            return (low + high) // 2
+        step = (near[1] - near[0]) / (sizes[1] - sizes[0])
+        return min(max(near[0] + math.floor(step * (math.log(size) - sizes[0])), low + 1), high - 1)
+
+
 def encode_to_size(baseline: Baseline, image: np.ndarray, most_bytes: int) -> tuple[bytes, bool]:
     """The largest file of at most that many bytes, and whether there is one; without, the smallest file there is.
-
-    Sizes need not grow strictly with the setting: the search assumes that they nearly do, and keeps what fits.
 
     Raises:
         InputError: if no bytes are allowed.
     """
-    if most_bytes < 1:
-        raise InputError(f"a file has at least one byte, got a limit of {most_bytes}")
-    low, high = 0, len(baseline.settings) - 1
-    best = baseline.encode(image, baseline.settings[0])
-    if len(best) > most_bytes:
-        return best, False
-    while low < high:
-        middle = (low + high + 1) // 2
-        data = baseline.encode(image, baseline.settings[middle])
-        if len(data) <= most_bytes:
-            low = middle
-            best = max(best, data, key=len)
-        else:
-            high = middle - 1
-    return best, True
+    files = Files(baseline, image)
+    setting, fits = files.largest_within(most_bytes)
+    return files.at(setting).data, fits
 
 
 def _jpeg(setting: int) -> dict[str, object]:

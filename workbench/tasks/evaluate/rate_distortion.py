@@ -29,7 +29,7 @@ from workbench.metrics.perceptual import FeatureDistance
 from workbench.metrics.rate import bd_quality, bd_rate
 from workbench.metrics.usage import UsageCounter
 from workbench.tasks.compress import Codec, compress_image, decompress_image
-from workbench.tasks.evaluate.baselines import Baseline, encode_to_size
+from workbench.tasks.evaluate.baselines import Baseline, Files
 
 Progress = Callable[[float, str], None]
 Row = Mapping[str, float | None]
@@ -81,7 +81,7 @@ class Matched:
         ours: Our point, by model and entropy model.
         other: The other codec.
         too_large: Number of pictures whose smallest file of the other codec is larger than ours.
-        measures: For each measure and `bpp`: ours, theirs.
+        measures: For each measure, `bpp` and speed: ours, theirs.
     """
 
     ours: str
@@ -109,7 +109,8 @@ class RateDistortion:
 
     Attributes:
         pictures: Number of pictures.
-        curves: Ours first, one for each entropy model, then the others.
+        curves: Ours first, by each model's best entropy model; where there are several, one for each of these; then the
+            others.
         entropy: What each entropy model makes of each model's tokens.
         live_words: For each model the share of codewords that any picture used.
         matched: At equal file size, for each of our best points and each other codec.
@@ -165,19 +166,25 @@ def evaluate_rate_distortion(
     for number in range(count):
         sample = source[number]
         progress(number / count, sample.key)
-        image = sample.image
+        original = _Original(sample.image, perceptual)
+        theirs = [_Theirs(other, original) for other in others]
+        for one in theirs:
+            for setting in one.sweep:
+                points[one.name, str(setting)].append(one.at(setting)[0])
         for codec in codecs:
             name = codec.tokenizer.name
-            measured, own_sides, size = _ours(codec, image, points, lengths, usage[name], perceptual)
-            for other in others:
-                row, picture, fits = _theirs_at_size(other, image, size, perceptual)
-                pairs[name, other.name].append((measured, row, fits))
-                own_sides.append(Sides(f"{other.name}, {row['bpp']:.3f} bpp", _crop(picture)))
+            measured, picture, size = _ours(codec, original, points, lengths, usage[name])
+            shown = [
+                Sides("original", _crop(original.image)),
+                Sides(f"{OURS} {name}, {measured['bpp']:.3f} bpp", picture),
+            ]
+            for one in theirs:
+                setting, fits = one.files.largest_within(size)
+                row, picture = one.at(setting)
+                pairs[name, one.name].append((measured, row, fits))
+                shown.append(Sides(f"{one.name}, {row['bpp']:.3f} bpp", picture))
             if number == count // 2 and codec is codecs[0]:
-                sides = [Sides("original", _crop(image)), *own_sides]
-        for other in others:
-            for setting in other.sweep:
-                points[other.name, str(setting)].append(_theirs(other, image, setting, perceptual))
+                sides = shown
     progress(1.0, "done")
     curves = _curves(codecs, others, points)
     return RateDistortion(
@@ -195,73 +202,81 @@ def evaluate_rate_distortion(
     )
 
 
+class _Original:
+    """A picture that others are measured against: its own features are computed once."""
+
+    def __init__(self, image: np.ndarray, perceptual: FeatureDistance | None) -> None:
+        self.image, self._name, self._against = image, None, None
+        if perceptual is not None:
+            self._name = perceptual.name
+            if min(image.shape[:2]) >= perceptual.least_side:
+                self._against = perceptual.against(image)
+
+    def figures(self, back: np.ndarray) -> dict[str, float | None]:
+        """Measures of a picture that came back."""
+        figures, _ = measure(self.image, back)
+        if self._name is not None:
+            figures[self._name] = self._against(back) if self._against is not None else None
+        return figures
+
+    def row(self, data: bytes, figures: Row, *, encoding: float, decoding: float) -> Row:
+        """What is told of a file: bits per pixel, the figures, and megapixels a second from seconds."""
+        pixels = self.image.shape[0] * self.image.shape[1]
+        return {
+            "bpp": 8 * len(data) / pixels,
+            **figures,
+            "encoding_mpx_per_second": pixels / 1e6 / max(encoding, 1e-9),
+            "decoding_mpx_per_second": pixels / 1e6 / max(decoding, 1e-9),
+        }
+
+
+class _Theirs:
+    """A picture by another codec: every setting is encoded, decoded and measured once."""
+
+    def __init__(self, baseline: Baseline, original: _Original) -> None:
+        self.name, self.sweep = baseline.name, baseline.sweep
+        self.files = Files(baseline, original.image)
+        self._baseline, self._original = baseline, original
+        self._known: dict[int, tuple[Row, np.ndarray]] = {}
+
+    def at(self, setting: int) -> tuple[Row, np.ndarray]:
+        """Its row and a crop of what comes back."""
+        if setting not in self._known:
+            file = self.files.at(setting)
+            start = time.perf_counter()
+            back = self._baseline.decode(file.data)
+            seconds = time.perf_counter() - start
+            figures = self._original.figures(back)
+            row = self._original.row(file.data, figures, encoding=file.seconds, decoding=seconds)
+            self._known[setting] = row, _crop(back)
+        return self._known[setting]
+
+
 def _ours(
     codec: Codec,
-    image: np.ndarray,
+    original: _Original,
     points: Mapping[tuple[str, str], list[Row]],
     lengths: Mapping[tuple[str, str], list[tuple[float, float, float]]],
     usage: UsageCounter,
-    perceptual: FeatureDistance | None,
-) -> tuple[Row, list[Sides], int]:
+) -> tuple[Row, np.ndarray, int]:
     """Measure one picture with every entropy model; returns the best one's row, its crop and its bytes."""
     name = codec.tokenizer.name
-    coded = [compress_image(image, codec, entropy=entropy) for entropy in codec.entropies]
-    rows = []
-    figures: dict[str, float | None] = {}
-    for result in coded:
-        back = decompress_image(result.data, codec=codec)
-        # Entropy models differ in the file alone: the picture is the same.
-        figures = figures or _figures(image, back.image, perceptual)
-        row = {"bpp": _bpp(result.data, image), **figures, **_speeds(image, result.seconds, back.seconds)}
-        rows.append((row, back.image))
-        points[f"{OURS} {result.container.entropy}", name].append(row)
-        bits = 8 * len(result.data)
-        lengths[name, result.container.entropy].append(
+    coded = [compress_image(original.image, codec, entropy=entropy) for entropy in codec.entropies]
+    backs = [decompress_image(result.data, codec=codec) for result in coded]
+    figures = original.figures(backs[0].image)  # entropy models differ in the file alone: the picture is the same
+    rows = [
+        original.row(result.data, figures, encoding=result.seconds, decoding=back.seconds)
+        for result, back in zip(coded, backs, strict=True)
+    ]
+    points[OURS, name].append(rows[0])
+    for result, row in zip(coded, rows, strict=True):
+        entropy, bits = result.container.entropy, 8 * len(result.data)
+        points[f"{OURS} {entropy}", name].append(row)
+        lengths[name, entropy].append(
             (bits / result.container.tokens, bits / result.fixed_bits, result.model_bits / result.fixed_bits)
         )
     usage.update(coded[0].indices)
-    best, picture = rows[0]
-    return best, [Sides(f"{OURS} {name}, {best['bpp']:.3f} bpp", _crop(picture))], len(coded[0].data)
-
-
-def _theirs(other: Baseline, image: np.ndarray, setting: int, perceptual: FeatureDistance | None) -> Row:
-    start = time.perf_counter()
-    data = other.encode(image, setting)
-    middle = time.perf_counter()
-    picture = other.decode(data)
-    speeds = _speeds(image, middle - start, time.perf_counter() - middle)
-    return {"bpp": _bpp(data, image), **_figures(image, picture, perceptual), **speeds}
-
-
-def _theirs_at_size(
-    other: Baseline, image: np.ndarray, size: int, perceptual: FeatureDistance | None
-) -> tuple[Row, np.ndarray, bool]:
-    data, fits = encode_to_size(other, image, size)
-    picture = other.decode(data)
-    return {"bpp": _bpp(data, image), **_figures(image, picture, perceptual)}, picture, fits
-
-
-def _bpp(data: bytes, image: np.ndarray) -> float:
-    return 8 * len(data) / (image.shape[0] * image.shape[1])
-
-
-def _figures(image: np.ndarray, back: np.ndarray, perceptual: FeatureDistance | None) -> dict[str, float | None]:
-    measures, _ = measure(image, back)
-    figures = dict(measures)
-    if perceptual is not None:
-        figures[perceptual.name] = (
-            perceptual.between(image, back) if min(image.shape[:2]) >= perceptual.least_side else None
-        )
-    return figures
-
-
-def _speeds(image: np.ndarray, encoding: float, decoding: float) -> dict[str, float]:
-    """Megapixels a second, from seconds."""
-    megapixels = image.shape[0] * image.shape[1] / 1e6
-    return {
-        "encoding_mpx_per_second": megapixels / max(encoding, 1e-9),
-        "decoding_mpx_per_second": megapixels / max(decoding, 1e-9),
-    }
+    return rows[0], _crop(backs[0].image), len(coded[0].data)
 
 
 def _crop(image: np.ndarray) -> np.ndarray:
@@ -285,6 +300,8 @@ def _curves(
 ) -> list[Curve]:
     """One curve a codec, its points by growing rate."""
     names = list(dict.fromkeys(name for name, _ in points))
+    if all(len(codec.entropies) == 1 for codec in codecs):
+        names = [name for name in names if not name.startswith(f"{OURS} ")]  # they would repeat the first
     models = ", ".join(codec.tokenizer.name for codec in codecs)
     described = {other.name: f"Pillow {other.format}, settings {list(other.sweep)}" for other in others}
     ours_first = sorted(names, key=lambda name: not name.startswith(OURS))

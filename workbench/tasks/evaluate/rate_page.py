@@ -21,7 +21,14 @@ from workbench.tasks.evaluate.rate_distortion import OURS, RateDistortion, Sides
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-_LABELS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "ms_ssim": "MS-SSIM"}
+_LABELS = {
+    "bpp": "bpp",
+    "psnr": "PSNR (dB)",
+    "ssim": "SSIM",
+    "ms_ssim": "MS-SSIM",
+    "encoding_mpx_per_second": "encoding (Mpx/s)",
+    "decoding_mpx_per_second": "decoding (Mpx/s)",
+}
 _KEYS = ("psnr-rgb", "ms-ssim-rgb", "ms-ssim", "bpp", "encoding_mpx_per_second", "decoding_mpx_per_second")
 
 
@@ -108,7 +115,7 @@ td, th {{ border-bottom: 1px solid #ccc; padding: .2rem .7rem; text-align: left;
 
 
 def _label(name: str) -> str:
-    return _LABELS.get(name, f"{name} distance" if name != "bpp" else name)
+    return _LABELS.get(name, f"{name} distance")
 
 
 def _number(value: float | None) -> str:
