@@ -9,13 +9,14 @@ first seeds lie in `models/compare-NAME`. Others can be asked in:
 import argparse
 import itertools
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from workbench import hub
-from workbench.errors import InputError
+from workbench.errors import InputError, WorkbenchError
 from workbench.images.crops import load_pictures
 from workbench.images.sources import open_source
 from workbench.tasks.evaluate.reconstruction import evaluate_reconstruction
@@ -56,7 +57,14 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="key=value")
     parser.add_argument("--out", type=Path, default=Path("runs/compare"))
     arguments = parser.parse_args()
+    try:
+        _compare(arguments)
+    except WorkbenchError as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        sys.exit(2 if isinstance(error, InputError) else 1)
 
+
+def _compare(arguments: argparse.Namespace) -> None:
     recipe = override(CompareRecipe(), arguments.set)
     known = CONTESTANTS if arguments.only is None else arguments.only
     chosen = {name: CONTESTANTS[name] for name in known} | dict(map(asked_in, arguments.contestant))

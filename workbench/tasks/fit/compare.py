@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from workbench.errors import InputError, TrainingError
@@ -23,7 +24,8 @@ from workbench.metrics.intervals import Interval, student_interval
 from workbench.models.tokenizer import Tokenizer
 from workbench.tasks.fit.engine import fit
 from workbench.tasks.fit.optimizers import OptimizerSettings
-from workbench.tasks.fit.recipe import Crops, TokenizerRecipe
+from workbench.tasks.fit.perceptual import make_perceptual
+from workbench.tasks.fit.recipe import Crops, Losses, TokenizerRecipe
 from workbench.tasks.fit.run import Run, to_mapping
 from workbench.tasks.fit.tokenizer import TokenizerTask, take_over
 
@@ -65,6 +67,7 @@ class CompareRecipe:
         body: A preset of :mod:`workbench.models.presets`.
         crops: How training pictures become a batch.
         optimizer: How the tokenizer learns.
+        losses: What it is held to; without a judge.
         base: Budget of the body without a quantizer.
         run: Budget of each contestant; its seed is replaced by the contestant's.
     """
@@ -74,6 +77,7 @@ class CompareRecipe:
     body: str = "conv-mini-8"
     crops: Crops = field(default_factory=lambda: Crops(side=64))
     optimizer: OptimizerSettings = field(default_factory=lambda: OptimizerSettings(kind="muon", beta2=0.99))
+    losses: Losses = field(default_factory=Losses)
     base: Run = field(
         default_factory=lambda: Run(
             steps=800, batch_size=32, precision="bfloat16", warmup_steps=40, evaluate_every=None, average_decay=0.99
@@ -149,11 +153,14 @@ def paired(ours: Sequence[float], theirs: Sequence[float], *, level: float = 0.9
 
 def _task(recipe: CompareRecipe, name: str, quantizer: Mapping[str, Any], run: Run) -> TokenizerTask:
     settings = {key: value for key, value in quantizer.items() if key != "name"}
+    losses = recipe.losses
+    perceptual = make_perceptual(losses.features, torch.device("cpu")) if losses.perceptual else None
     return TokenizerTask(
         TokenizerRecipe(
             name=name, run=run, body=recipe.body, quantizer=quantizer["name"], quantizer_settings=settings,
-            crops=recipe.crops, optimizer=recipe.optimizer,
-        )
+            crops=recipe.crops, optimizer=recipe.optimizer, losses=losses,
+        ),
+        perceptual=perceptual,
     )  # fmt: skip
 
 
