@@ -9,6 +9,7 @@ from workbench.errors import InputError, ModelError
 from workbench.models.generator import Generator, class_index
 from workbench.models.generator_presets import TRUNKS, trunk_preset
 from workbench.models.heads.digits import DigitsHead
+from workbench.models.heads.head import Sampling
 from workbench.models.sampling import Controls, Given, keep_coarse, keep_outside, sample
 from workbench.models.transformer import Cache, Transformer, _flexible, attend, block_causal, levels_of
 from workbench.quantizers.registry import make_quantizer
@@ -169,9 +170,9 @@ def test_sampling_streams_scales_and_repeats_itself(quantizer):
 
 def test_controls_may_differ_by_scale():
     controls = Controls(temperature=(1.0, 0.5), top_k=(100, 60, 7), top_p=None, guidance=2.0)
-    assert controls.at(0, 3) == {"temperature": 1.0, "top_k": 100, "top_p": None, "guidance": 2.0}
-    assert controls.at(1, 3) == {"temperature": 0.75, "top_k": 60, "top_p": None, "guidance": 2.0}
-    assert controls.at(2, 3)["top_k"] == 7
+    assert controls.at(0, 3) == Sampling(temperature=1.0, top_k=100, top_p=None, guidance=2.0)
+    assert controls.at(1, 3) == Sampling(temperature=0.75, top_k=60, top_p=None, guidance=2.0)
+    assert controls.at(2, 3).top_k == 7
     with pytest.raises(InputError, match=r"guidance takes one value, two \(first and last scale\) or 3, got 4"):
         Controls(guidance=(1.0, 2.0, 3.0, 4.0)).at(0, 3)
 

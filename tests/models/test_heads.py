@@ -10,7 +10,7 @@ from workbench.lattices.partition import digits_of
 from workbench.lattices.registry import make_code
 from workbench.models.heads.digits import DigitsHead, published_loss
 from workbench.models.heads.full import FullHead
-from workbench.models.heads.head import draw
+from workbench.models.heads.head import Sampling, draw
 from workbench.models.heads.lattice import LatticeHead
 
 CODE = "leech"
@@ -93,16 +93,16 @@ def test_settings_of_sampling_mean_what_they_say(name):
     assert draws[0].shape == (3,)
     generator = torch.Generator().manual_seed(0)
     with pytest.raises(InputError, match="temperature must be at least 0"):
-        head.sample(features, generator=generator, temperature=-1.0)
+        head.sample(features, generator=generator, sampling=Sampling(temperature=-1.0))
     with pytest.raises(InputError, match="top-k"):
-        head.sample(features, generator=generator, top_k=0)
+        head.sample(features, generator=generator, sampling=Sampling(top_k=0))
     with pytest.raises(InputError, match="top-p must be above 0"):
-        head.sample(features, generator=generator, top_p=1.5)
+        head.sample(features, generator=generator, sampling=Sampling(top_p=1.5))
     with pytest.raises(InputError, match=r"guidance 2\.0 needs features without the class"):
-        head.sample(features, generator=generator, guidance=2.0)
+        head.sample(features, generator=generator, sampling=Sampling(guidance=2.0))
     if name.startswith(("lattice", "digits")):
-        with pytest.raises(InputError, match="at most 256, got 257"):
-            head.sample(features, generator=generator, top_k=257)
+        with pytest.raises(InputError, match="at most 256 codewords, got 257"):
+            head.sample(features, generator=generator, sampling=Sampling(top_k=257))
 
 
 @pytest.mark.parametrize("name", ["full", "digits", "lattice"])
@@ -111,9 +111,9 @@ def test_greedy_is_the_most_probable_and_top_k_and_top_p_keep_the_best(name):
     features, _ = tokens(2)
     law = head.log_probs(features)
     generator = torch.Generator().manual_seed(0)
-    assert torch.equal(head.sample(features, generator=generator, temperature=0.0), law.argmax(-1))
+    assert torch.equal(head.sample(features, generator=generator, sampling=Sampling(temperature=0.0)), law.argmax(-1))
     many = features.repeat(150, 1)
-    drawn = head.sample(many, generator=generator, top_k=5).reshape(150, 2)
+    drawn = head.sample(many, generator=generator, sampling=Sampling(top_k=5)).reshape(150, 2)
     best = law.topk(5, dim=-1)
     for token in range(2):
         assert set(drawn[:, token].tolist()) <= set(best.indices[token].tolist())
@@ -121,7 +121,7 @@ def test_greedy_is_the_most_probable_and_top_k_and_top_p_keep_the_best(name):
         expected = 150 * best.values[token].softmax(-1)
         assert ((counts - expected).square() / expected).sum() < 25
     # half of what is kept
-    drawn = head.sample(many, generator=generator, top_k=5, top_p=0.5).reshape(150, 2)
+    drawn = head.sample(many, generator=generator, sampling=Sampling(top_k=5, top_p=0.5)).reshape(150, 2)
     for token in range(2):
         shares = best.values[token].softmax(-1)
         kept = int((shares.cumsum(-1) < 0.5).sum()) + 1
@@ -137,8 +137,12 @@ def test_guidance_and_temperature_scale_the_natural_parameters(name):
         mixed = other + 2.5 * (features - other)
         law = head.log_probs(mixed)
         law = (law / 0.5).softmax(-1)  # for one component a power of the law is the law of scaled logits
-    settings = {"temperature": 0.5, "guidance": 2.5, "unconditional": other.expand(1000, -1)}
-    drawn = head.sample(features.expand(1000, -1), generator=torch.Generator().manual_seed(1), **settings)
+    drawn = head.sample(
+        features.expand(1000, -1),
+        generator=torch.Generator().manual_seed(1),
+        sampling=Sampling(temperature=0.5, guidance=2.5),
+        unconditional=other.expand(1000, -1),
+    )
     digits = digits_of(head.code).long()
     for position in (0, 11):
         expected = 1000 * torch.zeros(9).index_add(0, digits[:, position], law[0])
@@ -163,7 +167,7 @@ def test_a_mixture_is_drawn_by_component():
         head.bias.zero_()
         head.bias[3 * 216 + 3] = 50.0
     head.set_frequencies(torch.nn.functional.one_hot(torch.tensor(777), head.size) * 10**6)
-    assert head.sample(features, generator=torch.Generator(), temperature=0.0).tolist() == [777]
+    assert head.sample(features, generator=torch.Generator(), sampling=Sampling(temperature=0.0)).tolist() == [777]
 
 
 def test_a_new_lattice_head_knows_nothing():

@@ -24,7 +24,6 @@ __all__ = [
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,7 +31,7 @@ from torch.nn import functional as F
 
 from workbench.errors import InputError, ModelError
 from workbench.models.generator import Generator
-from workbench.models.heads.head import check_sampling
+from workbench.models.heads.head import Sampling
 from workbench.models.transformer import Cache
 from workbench.quantizers.multiscale import MultiScaleResidualQuantizer
 
@@ -57,19 +56,16 @@ class Controls:
     top_p: PerScale | None = None
     guidance: PerScale = 1.5
 
-    def at(self, step: int, scales: int) -> dict[str, Any]:
-        """The values of one scale, as a head takes them.
+    def at(self, step: int, scales: int) -> Sampling:
+        """The values of one scale.
 
         Raises:
             InputError: if there are neither one, two, nor as many values as scales.
         """
-        k = _at(self.top_k, step, scales, "top_k")
-        return {
-            "temperature": _at(self.temperature, step, scales, "temperature"),
-            "top_k": None if k is None else round(k),
-            "top_p": _at(self.top_p, step, scales, "top_p"),
-            "guidance": _at(self.guidance, step, scales, "guidance"),
-        }
+        top_k = None if self.top_k is None else round(_at(self.top_k, step, scales, "top_k"))
+        top_p = None if self.top_p is None else _at(self.top_p, step, scales, "top_p")
+        temperature = _at(self.temperature, step, scales, "temperature")
+        return Sampling(temperature, top_k, top_p, _at(self.guidance, step, scales, "guidance"))
 
 
 CONTROL_PRESETS: Mapping[str, Controls] = {
@@ -150,7 +146,7 @@ def sample(
     condition = model.condition(labels)
     batch, count = len(condition), len(model.scales)
     settings = [controls.at(step, count) for step in range(count)]
-    guided = any(each["guidance"] != 1.0 for each in settings)
+    guided = any(each.guidance != 1.0 for each in settings)
     if guided:
         condition = torch.cat([condition, model.class_vectors.weight[:1].expand(batch, -1)])
     if given is not None:
@@ -165,11 +161,11 @@ def sample(
         if guided and inputs is not None:
             inputs = torch.cat([inputs, inputs])
         features = model.features_of_scale(step, inputs, condition, cache)
-        own = settings[step]
-        if not own["temperature"] and own["top_k"] is not None:
-            own = {**own, "top_k": None}
         tokens = model.head.sample(
-            features[:batch], generator=generator, unconditional=features[batch:] if guided else None, **own
+            features[:batch],
+            generator=generator,
+            sampling=settings[step],
+            unconditional=features[batch:] if guided else None,
         )
         grid = tokens.unflatten(1, (scale, scale))
         if given is not None:
@@ -187,13 +183,7 @@ def check_controls(model: Generator, controls: Controls) -> None:
     """Raise InputError for a control that is out of range at some scale of a generator."""
     count = len(model.scales)
     for step in range(count):
-        own = controls.at(step, count)
-        check_sampling(model.head.size, own["temperature"], own["top_k"], own["top_p"], None, 1.0)
-        if own["temperature"] and own["top_k"] is not None and own["top_k"] > model.head.max_k:
-            raise InputError(
-                f"top-k of {model.name!r} acts on an exact list of at most {model.head.max_k:,} codewords, got "
-                f"{own['top_k']:,}; leave it out to keep all"
-            )
+        controls.at(step, count).check(model.head.size, model.head.max_k)
 
 
 def keep_outside(mask: Tensor, scales: Sequence[int]) -> tuple[Tensor, ...]:
@@ -212,9 +202,7 @@ def keep_coarse(count: int, scales: Sequence[int]) -> tuple[Tensor, ...]:
     return tuple(torch.full((1, scale, scale), step < count) for step, scale in enumerate(scales))
 
 
-def _at(value: PerScale | None, step: int, scales: int, name: str) -> float | int | None:
-    if value is None:
-        return None
+def _at(value: PerScale, step: int, scales: int, name: str) -> float:
     values = value if isinstance(value, tuple) else (value,)
     if not all(math.isfinite(each) for each in values):
         raise InputError(f"{name} must be a finite number, got {value}")

@@ -7,7 +7,7 @@ import torch
 
 from workbench.errors import ModelError
 from workbench.models.generator import Generator
-from workbench.models.heads.head import guided, kept_shares
+from workbench.models.heads.head import kept_shares, mixed
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.sampling import CONTROL_PRESETS, Controls, sample
 from workbench.models.transformer import Cache, Rotation
@@ -84,15 +84,15 @@ def test_steps_with_a_cache_agree_with_the_record(published):
 def test_guidance_and_the_tokens_kept_agree_with_the_record(published):
     model, _, io = published
     condition = model.condition(torch.tensor([int(io["labels"][0]), -1]))
-    cache, mixed, kept = Cache(), [], []
+    cache, guided, kept = Cache(), [], []
     for step, side in enumerate(SCALES[:3]):
         start = model.starts[step]
         inputs = None if step == 0 else io["inputs"][:1, start - 1 : start - 1 + side**2].expand(2, -1, -1)
         features = model.features_of_scale(step, inputs, condition, cache)
-        mixed.append(logits(model, guided(features[0], features[1], GUIDANCE[step], 1.0)))
-        shares, columns = kept_shares(mixed[-1], top_k=TOP_K[step], top_p=TOP_P)
-        kept.append(torch.zeros_like(mixed[-1]).scatter(1, columns, (shares > 0).float()))
-    assert (torch.cat(mixed) - io["guided_logits"][0]).abs().max() <= 1e-4
+        guided.append(logits(model, mixed(features[0], features[1], GUIDANCE[step])))
+        shares, columns = kept_shares(guided[-1], top_k=TOP_K[step], top_p=TOP_P)
+        kept.append(torch.zeros_like(guided[-1]).scatter(1, columns, (shares > 0).float()))
+    assert (torch.cat(guided) - io["guided_logits"][0]).abs().max() <= 1e-4
     assert torch.equal(torch.cat(kept).byte(), io["guided_kept"][0])
 
 
@@ -117,11 +117,9 @@ def test_pictures_come_out_through_the_ordinary_sampler(published):
 def test_the_published_settings_have_a_value_for_each_scale():
     for name, guidance, k in [("published-12", [1, 3], [10000, 4000]), ("published-24", [1, 2.5], [2000, 200])]:
         values = [CONTROL_PRESETS[name].at(step, len(SCALES)) for step in range(len(SCALES))]
-        assert [values[0]["guidance"], values[-1]["guidance"]] == guidance
-        assert [values[0]["top_k"], values[-1]["top_k"]] == k
-    assert [CONTROL_PRESETS["published-12"].at(step, 7)["top_k"] for step in range(7)] == list(
-        range(10000, 3999, -1000)
-    )
+        assert [values[0].guidance, values[-1].guidance] == guidance
+        assert [values[0].top_k, values[-1].top_k] == k
+    assert [CONTROL_PRESETS["published-12"].at(step, 7).top_k for step in range(7)] == list(range(10000, 3999, -1000))
 
 
 def test_classes_have_a_thousand_names():

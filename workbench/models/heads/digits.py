@@ -13,12 +13,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from workbench.errors import InputError
 from workbench.lattices.code import Code
 from workbench.lattices.kbest import MAX_K, best_codewords
 from workbench.lattices.partition import LEVELS, digits_of, log_score
 from workbench.lattices.sampling import sample_codewords
-from workbench.models.heads.head import Head, check_sampling, draw, guided
+from workbench.models.heads.head import Head, Sampling, cooled, draw, mixed
 
 
 def published_loss(
@@ -62,29 +61,17 @@ class DigitsHead(Head):
         nll = -self.log_prob(features, indices)
         return (weights * nll).sum() / (24 if self.published else 1), nll.detach()
 
-    @torch.no_grad()
-    def sample(
-        self,
-        features: Float[Tensor, "*batch C"],
-        *,
-        generator: torch.Generator,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        unconditional: Float[Tensor, "*batch C"] | None = None,
-        guidance: float = 1.0,
-    ) -> Int[Tensor, "*batch"]:
-        """Draw one codeword a token, normalised over the codewords; see `Head.sample`."""
-        check_sampling(self.size, temperature, top_k, top_p, unconditional, guidance)
-        if top_k is not None and top_k > MAX_K:
-            raise InputError(f"top-k of a digits head acts on an exact list of at most {MAX_K}, got {top_k}")
+    def _draw(
+        self, features: Tensor, unconditional: Tensor | None, sampling: Sampling, generator: torch.Generator
+    ) -> Tensor:
+        """Normalised over the codewords."""
         none = None if unconditional is None else self._logits(unconditional)
-        logits = guided(self._logits(features), none, guidance, temperature)
-        if temperature > 0 and top_k is None and top_p in (None, 1.0):
+        logits = cooled(mixed(self._logits(features), none, sampling.guidance), sampling.temperature)
+        if not sampling.greedy and sampling.top_k is None and sampling.top_p in (None, 1.0):
             return sample_codewords(logits, self.code, generator=generator)
-        best = best_codewords(logits.reshape(-1, 24, LEVELS), 1 if temperature == 0 else top_k or MAX_K, self.code)
-        pick = draw(best.scores, len(best.scores), generator=generator, greedy=temperature == 0, top_p=top_p)
-        return best.indices.gather(1, pick[:, None]).reshape(features.shape[:-1])
+        best = best_codewords(logits, 1 if sampling.greedy else sampling.top_k or MAX_K, self.code)
+        pick = draw(best.scores, len(best.scores), generator=generator, greedy=sampling.greedy, top_p=sampling.top_p)
+        return best.indices.gather(1, pick[:, None]).squeeze(1)
 
     def _logits(self, features: Tensor) -> Tensor:
         with torch.autocast(features.device.type, enabled=False):

@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from workbench.errors import InputError
 from workbench.lattices.autograd import Context
 from workbench.lattices.code import Code
-from workbench.models.heads.head import Head, check_sampling, draw, guided, log_frequencies
+from workbench.models.heads.head import Head, Sampling, cooled, draw, log_frequencies, mixed
 
 _BYTES = 100 * 2**20  # logits held at a time
 
@@ -81,36 +81,19 @@ class FullHead(Head):
                 features.float(), self.weight, self.bias, indices, weights.float(), self.z_loss, self.chunk
             )
 
-    @torch.no_grad()
-    def sample(
-        self,
-        features: Float[Tensor, "*batch C"],
-        *,
-        generator: torch.Generator,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        unconditional: Float[Tensor, "*batch C"] | None = None,
-        guidance: float = 1.0,
-    ) -> Int[Tensor, "*batch"]:
-        """Draw one codeword a token, see `Head.sample`."""
-        check_sampling(self.size, temperature, top_k, top_p, unconditional, guidance)
-        flat = features.float().reshape(-1, self.width)
-        if unconditional is not None and guidance != 1.0:  # the logits are linear: mixing features mixes them
-            flat = guided(flat, unconditional.float().reshape(-1, self.width), guidance, 0.0)
+    def _draw(
+        self, features: Tensor, unconditional: Tensor | None, sampling: Sampling, generator: torch.Generator
+    ) -> Tensor:
+        features = mixed(
+            features, unconditional, sampling.guidance
+        )  # the logits are linear: mixing features mixes them
+        drawn = []
         with torch.autocast(features.device.type, enabled=False):
-            drawn = [
-                draw(
-                    guided(linear(part, self.weight, self.bias), None, 1.0, temperature),
-                    len(part),
-                    generator=generator,
-                    greedy=temperature == 0,
-                    top_k=top_k,
-                    top_p=top_p,
-                )
-                for part in flat.split(self.chunk)
-            ]
-        return torch.cat(drawn).reshape(features.shape[:-1])
+            for part in features.split(self.chunk):
+                logits = cooled(linear(part, self.weight, self.bias), sampling.temperature)
+                settings = {"greedy": sampling.greedy, "top_k": sampling.top_k, "top_p": sampling.top_p}
+                drawn.append(draw(logits, len(part), generator=generator, **settings))
+        return torch.cat(drawn)
 
 
 class _ChunkedLoss(torch.autograd.Function):

@@ -9,10 +9,21 @@ the most probable whose share *of what top-k kept* reaches p. Temperature 0 take
 Letters: C is the width of the features, K the number of codewords, τ the temperature, g the guidance.
 """
 
-__all__ = ["Head", "check_sampling", "draw", "guided", "kept_shares", "log_frequencies", "loss_in_chunks"]
+__all__ = [
+    "AS_LEARNED",
+    "Head",
+    "Sampling",
+    "cooled",
+    "draw",
+    "kept_shares",
+    "log_frequencies",
+    "loss_in_chunks",
+    "mixed",
+]
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -24,6 +35,47 @@ from workbench.lattices.code import Code
 from workbench.lattices.sampling import draw_columns
 
 Loss = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a codeword is drawn from a head's law.
+
+    Attributes:
+        temperature: τ, at least 0; 0 takes the most probable.
+        top_k: Keep this many codewords; None keeps all.
+        top_p: Keep the shortest list that reaches this share, in (0, 1]; None keeps all.
+        guidance: g; 1 is the law of the features themselves.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    guidance: float = 1.0
+
+    @property
+    def greedy(self) -> bool:
+        """Whether the most probable codeword is taken, so that top-k and top-p change nothing."""
+        return self.temperature == 0
+
+    def check(self, size: int, max_k: int) -> None:
+        """Raise InputError for a setting that is out of range for `size` codewords and lists of `max_k` at most."""
+        if not self.temperature >= 0:
+            raise InputError(
+                f"temperature must be at least 0 (0 takes the most probable codeword), got {self.temperature}"
+            )
+        if self.top_k is not None and not 1 <= self.top_k <= size:
+            raise InputError(f"top-k must be from 1 to {size:,}, got {self.top_k}")
+        if self.top_k is not None and self.top_k > max_k and not self.greedy:
+            raise InputError(
+                f"top-k of this head acts on an exact list of at most {max_k:,} codewords, got {self.top_k:,}; leave "
+                "it out to keep all"
+            )
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise InputError(f"top-p must be above 0 and at most 1, got {self.top_p}")
+
+
+AS_LEARNED = Sampling()
 
 
 class Head(nn.Module, ABC):
@@ -47,32 +99,42 @@ class Head(nn.Module, ABC):
     def log_probs(self, features: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch K"]:
         """The same for all codewords; holds K floats a token, so for small batches only."""
 
-    @abstractmethod
+    @torch.no_grad()
     def sample(
         self,
         features: Float[Tensor, "*batch C"],
         *,
         generator: torch.Generator,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
+        sampling: Sampling = AS_LEARNED,
         unconditional: Float[Tensor, "*batch C"] | None = None,
-        guidance: float = 1.0,
     ) -> Int[Tensor, "*batch"]:
         """Draw one codeword a token.
 
         Args:
             features: Shape (..., C).
             generator: Source of randomness, on the device of the features.
-            temperature: τ, at least 0; 0 takes the most probable.
-            top_k: Keep this many codewords; None keeps all.
-            top_p: Keep the shortest list that reaches this share, in (0, 1]; None keeps all.
+            sampling: From which law.
             unconditional: Features without the class, same shape; needed where guidance is not 1.
-            guidance: g; 1 is the law of the features themselves.
 
         Raises:
-            InputError: if a setting is out of range.
+            InputError: if a setting is out of range for this head.
         """
+        sampling.check(self.size, self.max_k)
+        if sampling.guidance != 1.0 and unconditional is None:
+            raise InputError(f"guidance {sampling.guidance} needs features without the class; pass `unconditional`")
+        none = None if unconditional is None else unconditional.float().reshape(-1, self.width)
+        drawn = self._draw(features.float().reshape(-1, self.width), none, sampling, generator)
+        return drawn.reshape(features.shape[:-1])
+
+    @abstractmethod
+    def _draw(
+        self,
+        features: Float[Tensor, "n C"],
+        unconditional: Float[Tensor, "n C"] | None,
+        sampling: Sampling,
+        generator: torch.Generator,
+    ) -> Int[Tensor, " n"]:
+        """One codeword a token, by settings that were checked."""
 
     def loss(
         self, features: Float[Tensor, "n C"], indices: Int[Tensor, " n"], weights: Float[Tensor, " n"]
@@ -97,31 +159,16 @@ def log_frequencies(counts: Float[Tensor, " K"] | Int[Tensor, " K"], *, prior: f
     return (smoothed / smoothed.sum()).log()
 
 
-def guided(conditional: Tensor, unconditional: Tensor | None, guidance: float, temperature: float) -> Tensor:
-    """Natural parameters of the guided law, (g·θ(class) + (1 - g)·θ(none)) / τ; τ = 0 leaves them as they are."""
-    mixed = conditional
-    if guidance != 1.0 and unconditional is not None:
-        mixed = unconditional + guidance * (conditional - unconditional)
-    return mixed / temperature if temperature > 0 else mixed
+def mixed(conditional: Tensor, unconditional: Tensor | None, guidance: float) -> Tensor:
+    """Natural parameters under guidance, g·θ(class) + (1 - g)·θ(none)."""
+    if guidance == 1.0 or unconditional is None:
+        return conditional
+    return unconditional + guidance * (conditional - unconditional)
 
 
-def check_sampling(
-    size: int,
-    temperature: float,
-    top_k: int | None,
-    top_p: float | None,
-    unconditional: Tensor | None,
-    guidance: float,
-) -> None:
-    """Raise InputError for a setting out of range."""
-    if not temperature >= 0:
-        raise InputError(f"temperature must be at least 0 (0 takes the most probable codeword), got {temperature}")
-    if top_k is not None and not 1 <= top_k <= size:
-        raise InputError(f"top-k must be from 1 to {size:,}, got {top_k}")
-    if top_p is not None and not 0 < top_p <= 1:
-        raise InputError(f"top-p must be above 0 and at most 1, got {top_p}")
-    if guidance != 1.0 and unconditional is None:
-        raise InputError(f"guidance {guidance} needs features without the class; pass `unconditional`")
+def cooled(parameters: Tensor, temperature: float) -> Tensor:
+    """Natural parameters at a temperature, θ / τ; τ = 0, which takes the largest, leaves them as they are."""
+    return parameters / temperature if temperature > 0 else parameters
 
 
 def draw(

@@ -23,7 +23,7 @@ from workbench.lattices.code import Code
 from workbench.lattices.kbest import MAX_K, best_codewords
 from workbench.lattices.partition import LEVELS, NUM_WORD_LOGITS, digits_of, groups_of, log_partition, log_score
 from workbench.lattices.sampling import sample_codewords
-from workbench.models.heads.head import Head, check_sampling, draw, guided, log_frequencies, loss_in_chunks
+from workbench.models.heads.head import Head, Sampling, cooled, draw, log_frequencies, loss_in_chunks, mixed
 
 _BYTES = 4 * 2**20  # outputs of the linear layer held at a time in training
 _DIGITS = 24 * LEVELS
@@ -119,25 +119,13 @@ class LatticeHead(Head):
         """Σ weight · (-log p), a chunk of tokens at a time, and the terms -log p without gradient."""
         return loss_in_chunks(super().loss, features, indices, weights.float(), [self.weight, self.bias], self.chunk)
 
-    @torch.no_grad()
-    def sample(
-        self,
-        features: Float[Tensor, "*batch C"],
-        *,
-        generator: torch.Generator,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        unconditional: Float[Tensor, "*batch C"] | None = None,
-        guidance: float = 1.0,
-    ) -> Int[Tensor, "*batch"]:
-        """Draw one codeword a token: the component first, then within it; see `Head.sample`."""
-        check_sampling(self.size, temperature, top_k, top_p, unconditional, guidance)
-        if top_k is not None and top_k > MAX_K:
-            raise InputError(f"top-k of a lattice head acts on an exact list of at most {MAX_K}, got {top_k}")
-        greedy = temperature == 0
-        none = None if unconditional is None else self._outputs(unconditional.reshape(-1, self.width))
-        outputs = guided(self._outputs(features.reshape(-1, self.width)), none, guidance, temperature)
+    def _draw(
+        self, features: Tensor, unconditional: Tensor | None, sampling: Sampling, generator: torch.Generator
+    ) -> Tensor:
+        """The component first, then within it."""
+        greedy, top_k, top_p = sampling.greedy, sampling.top_k, sampling.top_p
+        none = None if unconditional is None else self._outputs(unconditional)
+        outputs = cooled(mixed(self._outputs(features), none, sampling.guidance), sampling.temperature)
         logits, log_weights, words = self._parts(outputs)
         component = torch.zeros(len(outputs), dtype=torch.int64, device=outputs.device)
         if log_weights is not None:
@@ -156,9 +144,9 @@ class LatticeHead(Head):
                 drawn[rows] = sample_codewords(chosen, self.code, generator=generator, word_logits=some)
         if not inside.all():
             rows = (~inside).nonzero().squeeze(1)
-            table = guided(self.log_frequencies, None, 1.0, temperature)[None]
+            table = cooled(self.log_frequencies, sampling.temperature)[None]
             drawn[rows] = draw(table, len(rows), generator=generator, greedy=greedy, top_k=top_k, top_p=top_p)
-        return drawn.reshape(features.shape[:-1])
+        return drawn
 
     def _outputs(self, features: Tensor) -> Tensor:
         with torch.autocast(features.device.type, enabled=False):

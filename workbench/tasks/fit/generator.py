@@ -20,6 +20,7 @@ from workbench.errors import InputError
 from workbench.models.generator import Generator
 from workbench.models.generator_presets import trunk_preset
 from workbench.models.heads.full import FullHead
+from workbench.models.heads.head import Sampling
 from workbench.models.heads.lattice import LatticeHead
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.sampling import sample
@@ -145,7 +146,7 @@ class GeneratorTask:
             parts.append(-self.generator.head.log_prob(features, part))
             if start < _GUESSED:
                 guess = self.generator.head.sample(
-                    features[: _GUESSED - start], generator=torch.Generator(device), temperature=0.0
+                    features[: _GUESSED - start], generator=torch.Generator(device), sampling=Sampling(temperature=0.0)
                 )
                 right += int((guess == part[: _GUESSED - start]).sum())
                 guessed |= set(guess.flatten().tolist())
