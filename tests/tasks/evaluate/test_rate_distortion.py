@@ -192,6 +192,7 @@ def test_bjontegaard_is_of_ours_against_theirs():
     row = _bjontegaard(theirs, ours)
     assert row["bd_rate_percent"] == pytest.approx(-50)
     assert row["bd_psnr_db"] == pytest.approx(3)
+    assert (row["from_psnr_db"], row["to_psnr_db"]) == (20, 26)
     lossless = Curve(OURS, "", {"bpp": [0.05], "psnr": [None]})
     assert "no finite PSNR" in _bjontegaard(theirs, lossless)["reason"]
 

@@ -73,5 +73,8 @@ def rate_distortion(
         )
         typer.echo(f"{row.ours} against {row.other} at equal size ({row.too_large} cannot be as small): {pairs}")
     for name, row in result.bjontegaard.items():
-        said = row.get("reason") or f"rate {row['bd_rate_percent']:+.1f} %, PSNR {row['bd_psnr_db']:+.2f} dB"
+        said = row.get("reason") or (
+            f"rate {row['bd_rate_percent']:+.1f} % from {row['from_psnr_db']:.2f} to {row['to_psnr_db']:.2f} dB, "
+            f"PSNR {row['bd_psnr_db']:+.2f} dB"
+        )
         typer.echo(f"Bjøntegaard against {name}: {said}")

@@ -114,7 +114,8 @@ class RateDistortion:
         entropy: What each entropy model makes of each model's tokens.
         live_words: For each model the share of codewords that any picture used.
         matched: At equal file size, for each of our best points and each other codec.
-        bjontegaard: For each other codec: `bd_rate_percent` and `bd_psnr_db` of ours against it, or `reason`.
+        bjontegaard: For each other codec: `bd_rate_percent` and `bd_psnr_db` of ours against it, the first over the
+            qualities that both curves have, `from_psnr_db` to `to_psnr_db`; or `reason`.
         sides: Crops of one picture at equal file size, the original first.
         protocol: What was done, in words.
     """
@@ -332,6 +333,8 @@ def _bjontegaard(other: Curve, ours: Curve) -> Mapping[str, float | str]:
         return {"reason": "a point has no finite PSNR"}
     arguments = [[float(value or 0) for value in values] for pair in both for values in pair]
     try:
-        return {"bd_rate_percent": bd_rate(*arguments), "bd_psnr_db": bd_quality(*arguments)}
+        gaps = {"bd_rate_percent": bd_rate(*arguments), "bd_psnr_db": bd_quality(*arguments)}
     except InputError as error:
         return {"reason": str(error)}
+    _, theirs, _, own = arguments
+    return {**gaps, "from_psnr_db": max(theirs[0], own[0]), "to_psnr_db": min(theirs[-1], own[-1])}
