@@ -26,8 +26,9 @@ from workbench.errors import ContainerError, InputError, ModelError
 from workbench.images.files import read_image
 from workbench.models.presets import body_preset
 from workbench.models.tokenizer import Tokenizer
-from workbench.tasks import compress
-from workbench.tasks.compress import Codec, compress_image, decompress_image, load_codec, verify
+from workbench.tasks import codec as ladder
+from workbench.tasks.codec import Codec, load_codec
+from workbench.tasks.compress import compress_image, decompress_image, verify
 from workbench.tasks.compress_files import write_bytes
 
 NAME, DEEP = "tiny-leech", "tiny-residual"
@@ -254,13 +255,13 @@ def test_an_unsaved_model_has_no_codec():
 
 
 def test_the_ladder_offers_what_is_at_hand(codec, monkeypatch):
-    monkeypatch.setattr(compress, "LADDER", {1: NAME, 2: "absent"})
-    assert compress.qualities() == {1: NAME}
-    assert compress.codec_for(None, 1).tokenizer.name == NAME
+    monkeypatch.setattr(ladder, "LADDER", {1: NAME, 2: "absent"})
+    assert ladder.qualities() == {1: NAME}
+    assert ladder.codec_for(None, 1).tokenizer.name == NAME
     with pytest.raises(InputError, match=r"quality 2 is model 'absent', .* at hand: 1 \(tiny-leech\)"):
-        compress.codec_for(None, 2)
+        ladder.codec_for(None, 2)
     with pytest.raises(InputError, match="not both"):
-        compress.codec_for(NAME, 1)
+        ladder.codec_for(NAME, 1)
 
 
 # ---- files and the command line

@@ -19,9 +19,10 @@ from workbench.images.sources import open_source
 from workbench.models.presets import body_preset
 from workbench.models.tokenizer import Tokenizer
 from workbench.quantizers.registry import make_quantizer
-from workbench.tasks import compress
+from workbench.tasks import codec as ladder
 from workbench.tasks.catalogue import tokenizers
-from workbench.tasks.compress import LADDER, Codec, compress_image, decompress_image, load_codec, verify
+from workbench.tasks.codec import LADDER, Codec, load_codec
+from workbench.tasks.compress import compress_image, decompress_image, verify
 from workbench.tasks.explore.usage import count_usage
 from workbench.tasks.fit.entropy import fit_tables, tokens_of
 from workbench.tasks.fit.recipes import RECIPES
@@ -65,7 +66,7 @@ def cache(tmp_path_factory):
         patch.setenv("WORKBENCH_CACHE", str(folder))
         for name, quantizer in RUNGS.items():
             make_model(folder, name, quantizer)
-        patch.setattr(compress, "LADDER", {1: "rung-1", 2: "rung-2", 3: "rung-3", 4: "rung-absent"})
+        patch.setattr(ladder, "LADDER", {1: "rung-1", 2: "rung-2", 3: "rung-3", 4: "rung-absent"})
         yield folder
 
 

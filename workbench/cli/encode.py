@@ -34,7 +34,8 @@ def encode(
     """
     from workbench.errors import InputError
     from workbench.images.files import read_image
-    from workbench.tasks.compress import codec_for, compress_image
+    from workbench.tasks.codec import codec_for
+    from workbench.tasks.compress import compress_image
     from workbench.tasks.compress_files import compress_files, find_pictures, write_bytes
 
     piped, to_stdout = Path("-") in inputs, out == Path("-")

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.metrics.distortion import psnr
-from workbench.tasks.compress import Codec, Compressed, compress_image, decompress_image
+from workbench.tasks.codec import Codec
+from workbench.tasks.compress import Compressed, compress_image, decompress_image
 from workbench.tasks.evaluate.baselines import Baseline, baselines, encode_to_size
 from workbench.tasks.evaluate.rate_distortion import OURS
 from workbench.tasks.explore.plots import ACCENT, dress

@@ -13,7 +13,8 @@ from pathlib import Path
 from workbench import hub
 from workbench.errors import ContainerError, ImageError, InputError, WorkbenchError
 from workbench.images.files import list_images, read_image, walk, write_png
-from workbench.tasks.compress import SUFFIX, Codec, compress_image, decompress_image, describe
+from workbench.tasks.codec import Codec
+from workbench.tasks.compress import SUFFIX, compress_image, decompress_image, describe
 
 Progress = Callable[[float, str], None]
 

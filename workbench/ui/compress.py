@@ -18,16 +18,8 @@ from workbench.errors import ContainerError, InputError, UnknownModelError, Work
 from workbench.images.files import read_image
 from workbench.metrics.distortion import psnr
 from workbench.tasks import catalogue
-from workbench.tasks.compress import (
-    SUFFIX,
-    Codec,
-    Compressed,
-    codec_for,
-    compress_image,
-    decompress_image,
-    describe,
-    qualities,
-)
+from workbench.tasks.codec import Codec, codec_for, qualities
+from workbench.tasks.compress import SUFFIX, Compressed, compress_image, decompress_image, describe
 from workbench.tasks.compress_compare import AtSize, compare_at_size, curve_plot, our_curve, picture_curves
 from workbench.ui.context import Context, shown_errors, shown_progress
 from workbench.ui.figures import cells, figures_table

@@ -13,7 +13,8 @@ from workbench.__main__ import main
 from workbench.errors import InputError
 from workbench.images.sources import open_source
 from workbench.metrics.distortion import psnr
-from workbench.tasks.compress import compress_image, decompress_image, load_codec
+from workbench.tasks.codec import load_codec
+from workbench.tasks.compress import compress_image, decompress_image
 from workbench.tasks.evaluate.baselines import Files, baselines, encode_to_size
 from workbench.tasks.evaluate.rate_distortion import OURS, Curve, _bjontegaard, evaluate_rate_distortion
 from workbench.tasks.evaluate.rate_page import write_page

@@ -29,7 +29,7 @@ def rate_distortion(
     from workbench.errors import InputError
     from workbench.images.sources import open_source
     from workbench.tasks.catalogue import default_tokenizer, perceptual_distance
-    from workbench.tasks.compress import load_codec, qualities
+    from workbench.tasks.codec import load_codec, qualities
     from workbench.tasks.evaluate.baselines import baselines
     from workbench.tasks.evaluate.rate_distortion import evaluate_rate_distortion
     from workbench.tasks.evaluate.rate_page import write_page

@@ -28,7 +28,8 @@ from workbench.metrics.distortion import measure
 from workbench.metrics.perceptual import FeatureDistance
 from workbench.metrics.rate import bd_quality, bd_rate
 from workbench.metrics.usage import UsageCounter
-from workbench.tasks.compress import Codec, compress_image, decompress_image
+from workbench.tasks.codec import Codec
+from workbench.tasks.compress import compress_image, decompress_image
 from workbench.tasks.evaluate.baselines import Baseline, Files
 
 Progress = Callable[[float, str], None]
