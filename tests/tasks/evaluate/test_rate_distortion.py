@@ -75,6 +75,15 @@ def test_the_largest_file_that_fits_is_found(other):
         encode_to_size(other, image, 0)
 
 
+def test_jpeg_2000_transforms_colours():
+    (codec,) = (one for one in baselines() if one.name == "JPEG 2000")
+    grey = picture(7)
+    bare = dataclasses.replace(codec, options=lambda setting: {**codec.options(setting), "mct": 0})
+    grey[:] = grey[:, :, :1]  # channels that say the same thrice: what a colour transform is for
+    with_it, without = (psnr(grey, one.decode(encode_to_size(one, grey, 1500)[0])) for one in (codec, bare))
+    assert with_it > without + 0.5
+
+
 class Counting:
     """A codec that keeps the settings that it was asked for."""
 

@@ -155,8 +155,9 @@ def _jpeg(setting: int) -> dict[str, object]:
 
 
 def _jpeg2000(setting: int) -> dict[str, object]:
+    # Pillow leaves the colour transform (mct) out unless asked, which costs 3 dB and more.
     ratio = 2.0 ** ((1000 - setting) / 100)
-    return {"quality_mode": "rates", "quality_layers": [ratio], "irreversible": True}
+    return {"quality_mode": "rates", "quality_layers": [ratio], "irreversible": True, "mct": 1}
 
 
 def _webp(setting: int) -> dict[str, object]:
