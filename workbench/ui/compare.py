@@ -123,4 +123,4 @@ def _bars(answers: list[Comparison]) -> object:
     texts = [f"{value:.2f}" for value in values]
     bars = go.Figure(go.Bar(x=names, y=values, text=texts, textposition="outside", marker_color=ACCENT))
     bars.update_yaxes(range=[min(values, default=0.0) - 1, max(values, default=1.0) + 0.5])
-    return dress(bars, title="PSNR on this picture; the axis does not start at 0", y="dB", height=360)
+    return dress(bars, title="PSNR on this picture", y="dB, not from 0", height=360)
