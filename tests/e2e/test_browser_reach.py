@@ -3,7 +3,7 @@
 import pytest
 from test_browser import open_tab
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 WAIT = 240_000  # milliseconds, far more than any machine needs
 MAIN = {
     "Reconstruct": "reconstruct-run",
