@@ -212,14 +212,15 @@ def test_heads_refuse_what_they_cannot_do():
         make("full-table").set_frequencies(torch.full((196560,), -1))
 
 
-@pytest.mark.parametrize("name", ["full-table", "lattice-table"])
-def test_without_features_a_head_with_frequencies_has_their_law(name):
+def test_frequencies_are_where_the_full_head_begins_and_half_of_what_the_lattice_head_may_say():
     counts = torch.zeros(196560)
     counts[[3, 70_000, 196_559]] = torch.tensor([1.0, 2.0, 7.0])
-    head = MAKERS[name](make_code(CODE))
-    head.set_frequencies(counts, prior=0.5)
-    if name == "lattice-table":
-        with torch.no_grad():
-            head.bias[-1] = 30.0  # the weight of the table among the components
-    found = head.log_probs(torch.zeros(1, WIDTH))[0].exp()
-    assert torch.allclose(found, ((counts + 0.5) / (10 + 196560 / 2)), rtol=1e-3)
+    law = (counts + 0.5) / (10 + 196560 / 2)
+    nothing = torch.zeros(1, WIDTH)
+    full, lattice = (MAKERS[name](make_code(CODE)) for name in ("full-table", "lattice-table"))
+    for head in (full, lattice):
+        head.set_frequencies(counts, prior=0.5)
+    assert torch.allclose(full.log_probs(nothing)[0].exp(), law, rtol=1e-3)
+    with torch.no_grad():
+        lattice.bias[-1] = 30.0  # as much weight for the table as there is
+    assert torch.allclose(lattice.log_probs(nothing)[0].exp(), (law + 1 / 196560) / 2, rtol=1e-3)

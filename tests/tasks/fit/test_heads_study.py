@@ -61,6 +61,15 @@ def test_seconds_of_scoring_are_taken_off():
     assert curve_of(log) == (Score(10, 5.0, 17.0), Score(20, 10.0, 16.0), Score(30, 15.0, 15.0))
 
 
+def test_a_score_between_two_lines_has_the_seconds_of_its_step():
+    log = [
+        {"step": 8, "evaluation": {"bits_per_token": 17.0, "scoring_seconds": 2.0}},
+        {"step": 10, "seconds": 7.0, "loss": 1.0},
+        {"step": 16, "evaluation": {"bits_per_token": 16.0, "scoring_seconds": 2.0}},
+    ]
+    assert curve_of(log) == (Score(8, 4.0, 17.0), Score(16, 8.0, 16.0))
+
+
 def test_a_curve_is_read_between_its_scores_and_not_beyond():
     curve = Curve("x", 1, (Score(10, 5.0, 17.0), Score(40, 20.0, 13.0)))
     assert curve.at_step(20) == pytest.approx(15.0)

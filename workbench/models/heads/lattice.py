@@ -4,7 +4,8 @@ p(k) = Σ_m π_m p_m(k), with p_m(k) = exp(Σ_i ℓ_m[i, v_ki] + u[group of k]) 
 weight π_m, all linear in the features. Z_m, the sum over the 196,560 codewords and no others, comes from the
 structure of the code (`lattices/partition.py`). Two options keep the law exact: *word logits* u, one number for each
 octad and each Golay word, shared by the components; and a *table*, fixed frequencies of the codewords in the training
-tokens, as one more component.
+tokens, as one more component. The table has at most half of the weight: at first it knows more than the others, and
+with all of the weight it would leave them nothing to learn from.
 
 Guidance and temperature act on ℓ_m, u and the log weights alike, and on the table as a power. The component is drawn
 first; top-k and top-p then act within it, on its exact list of the k best codewords, k ≤ 256.
@@ -12,10 +13,12 @@ first; top-k and top-p then act within it, on its exact list of the k best codew
 
 __all__ = ["LatticeHead"]
 
+import math
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import linear, pad
+from torch.nn.functional import linear, logsigmoid, pad
 
 from workbench.errors import InputError
 from workbench.lattices.bricks import NUM_PAIRS, shapes_of
@@ -96,7 +99,7 @@ class LatticeHead(Head):
         logs = scores - log_partition(logits, self.code, word_logits=words)
         if self.table:
             logs = torch.cat([logs, self.log_frequencies[indices][..., None]], -1)
-        return logs.squeeze(-1) if log_weights is None else (log_weights.log_softmax(-1) + logs).logsumexp(-1)
+        return logs.squeeze(-1) if log_weights is None else (self._shares(log_weights) + logs).logsumexp(-1)
 
     def log_probs(self, features: Float[Tensor, "*batch C"]) -> Float[Tensor, "*batch K"]:
         """Natural logarithm of the probability of every codeword."""
@@ -109,9 +112,7 @@ class LatticeHead(Head):
         logs = scores - log_partition(logits, self.code, word_logits=words)[..., None]
         if self.table:
             logs = torch.cat([logs, self.log_frequencies.expand(*logs.shape[:-2], 1, -1)], -2)
-        return (
-            logs.squeeze(-2) if log_weights is None else (log_weights.log_softmax(-1)[..., None] + logs).logsumexp(-2)
-        )
+        return logs.squeeze(-2) if log_weights is None else (self._shares(log_weights)[..., None] + logs).logsumexp(-2)
 
     def loss(
         self, features: Float[Tensor, "n C"], indices: Int[Tensor, " n"], weights: Float[Tensor, " n"]
@@ -129,7 +130,7 @@ class LatticeHead(Head):
         logits, log_weights, words = self._parts(outputs)
         component = torch.zeros(len(outputs), dtype=torch.int64, device=outputs.device)
         if log_weights is not None:
-            component = draw(log_weights, len(outputs), generator=generator, greedy=greedy)
+            component = draw(self._shares(log_weights), len(outputs), generator=generator, greedy=greedy)
         drawn = torch.empty_like(component)
         inside = component < self.components
         if inside.any():
@@ -147,6 +148,14 @@ class LatticeHead(Head):
             table = cooled(self.log_frequencies, sampling.temperature)[None]
             drawn[rows] = draw(table, len(rows), generator=generator, greedy=greedy, top_k=top_k, top_p=top_p)
         return drawn
+
+    def _shares(self, log_weights: Tensor) -> Tensor:
+        """Log of the components' weights, which sum to one, the table's last and at most a half."""
+        if not self.table:
+            return log_weights.log_softmax(-1)
+        own, table = log_weights.split([self.components, 1], dim=-1)
+        half = table.sigmoid() / 2
+        return torch.cat([own.log_softmax(-1) + (-half).log1p(), logsigmoid(table) - math.log(2)], dim=-1)
 
     def _outputs(self, features: Tensor) -> Tensor:
         with torch.autocast(features.device.type, enabled=False):

@@ -104,7 +104,6 @@ class GeneratorRecipe:
             )
 
 
-_LATTICE = {"kind": "lattice", "components": 4, "word_logits": True, "table": True}
 _FAST = {"schedule": "linear", "hold": 0.05, "final": 0.3}
 _STANDARD = {"schedule": "cosine", "final": 0.01}
 
@@ -165,7 +164,7 @@ IMAGENETTE_64 = GeneratorRecipe(
     ),
     classes=IMAGENETTE,
     trunk_changes={"depth": 8},
-    head=_LATTICE,
+    head={"kind": "lattice", "components": 16},
     views=4,
 )
 

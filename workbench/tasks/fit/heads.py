@@ -148,15 +148,23 @@ def compare_heads(
 
 
 def curve_of(log: list[dict[str, Any]]) -> tuple[Score, ...]:
-    """The scores in a run's log, with the seconds spent on scoring taken off."""
-    scores, seconds, scoring = [], 0.0, 0.0
+    """The scores in a run's log, with the seconds spent on scoring taken off.
+
+    Seconds stand in the lines between scores; those of a score follow from the pace of the steps around it.
+    """
+    steps, seconds, scoring, found = [0], [0.0], 0.0, []
     for line in log:
-        seconds = line.get("seconds", seconds)
+        if "seconds" in line:
+            steps.append(line["step"])
+            seconds.append(line["seconds"] - scoring)
         if "evaluation" in line:
-            values = line["evaluation"]
-            scores.append(Score(line["step"], seconds - scoring, values["bits_per_token"]))
-            scoring += values["scoring_seconds"]
-    return tuple(scores)
+            found.append((line["step"], line["evaluation"]["bits_per_token"]))
+            scoring += line["evaluation"]["scoring_seconds"]
+    pace = seconds[-1] / max(1, steps[-1])
+    return tuple(
+        Score(step, float(np.interp(step, steps, seconds)) + pace * max(0, step - steps[-1]), bits)
+        for step, bits in found
+    )
 
 
 class _Watched(GeneratorTask):
