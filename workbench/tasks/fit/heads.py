@@ -57,6 +57,7 @@ HEADS: Mapping[str, Mapping[str, Any]] = {
     "lattice-1-words": {"kind": "lattice", "components": 1, "word_logits": True},
     "lattice-4-words": {"kind": "lattice", "components": 4, "word_logits": True},
     "lattice-4-words-table": {"kind": "lattice", "components": 4, "word_logits": True, "table": True},
+    "lattice-16-table": {"kind": "lattice", "components": 16, "table": True},
 }
 
 
