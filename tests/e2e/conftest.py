@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+WAIT = 600_000  # milliseconds, far more than any machine needs
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PLACES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
@@ -35,3 +36,25 @@ def browser():
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--enable-unsafe-swiftshader"])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def visit(browser, app):
+    """Opens the app on a fresh page; the test fails if anything is written to the console as an error."""
+    contexts, complaints = [], []
+
+    def fresh(*, width=1280, height=900, theme="light"):
+        context = browser.new_context(viewport={"width": width, "height": height})
+        contexts.append(context)
+        context.set_default_timeout(WAIT)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(f"{app}?__theme={theme}")
+        page.wait_for_selector("#reconstruct-run")
+        return page
+
+    yield fresh
+    for context in contexts:
+        context.close()
+    assert not complaints

@@ -24,23 +24,11 @@ READ_SLIDER = """async () => {
     }));
 }"""
 pytestmark = [pytest.mark.slow]
-WAIT = 240_000  # milliseconds, far more than any machine needs
 
 
 @pytest.fixture
-def page(browser, app):
-    """A fresh page that fails the test if anything is written to the console as an error."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(WAIT)
-    page = context.new_page()
-    complaints = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(f"{app}?__theme=light")
-    page.wait_for_selector("#reconstruct-run")
-    yield page
-    context.close()
-    assert not complaints
+def page(visit):
+    return visit()
 
 
 def until(page, holds):
@@ -124,17 +112,12 @@ def test_five_positions_are_an_octad(page):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_nothing_is_cut_off_at_the_side(browser, app, width, theme):
-    context = browser.new_context(viewport={"width": width, "height": 844})
-    context.set_default_timeout(WAIT)
-    page = context.new_page()
-    page.goto(f"{app}?__theme={theme}")
-    page.wait_for_selector("#reconstruct-run")
+def test_nothing_is_cut_off_at_the_side(visit, width, theme):
+    page = visit(width=width, height=844, theme=theme)
     assert page.evaluate("document.body.classList.contains('dark')") == (theme == "dark")
     for tab in ("Reconstruct", "Lattice"):
         open_tab(page, tab)
         page.wait_for_function("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-    context.close()
 
 
 def open_tab(page, name):

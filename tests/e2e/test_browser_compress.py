@@ -7,7 +7,6 @@ from workbench.images.files import write_png
 from workbench.metrics.distortion import psnr
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
-WAIT = 600_000  # milliseconds, far more than any machine needs
 PIXELS = """async () => {
     const shown = document.querySelector('#decompress-picture img');
     const bitmap = await createImageBitmap(await (await fetch(shown.src)).blob());
@@ -18,19 +17,11 @@ PIXELS = """async () => {
 
 
 @pytest.fixture
-def page(browser, app):
-    """The Compress tab, which fails the test if anything is written to the console as an error."""
-    context = browser.new_context(viewport={"width": 1280, "height": 1400})
-    context.set_default_timeout(WAIT)
-    page = context.new_page()
-    complaints = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(f"{app}?__theme=light")
+def page(visit):
+    """The Compress tab."""
+    page = visit(height=1400)
     page.get_by_role("tab", name="Compress", exact=True).click()
-    yield page
-    context.close()
-    assert not complaints
+    return page
 
 
 def figures(page, selector):

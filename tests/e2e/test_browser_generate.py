@@ -7,27 +7,18 @@ import pytest
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 pytestmark = [pytest.mark.slow]
-WAIT = 240_000
 
 
 @pytest.fixture
-def page(browser, app):
-    """The Generate tab with the small generator chosen; anything written to the console as an error fails the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 1400})
-    page = context.new_page()
-    page.set_default_timeout(WAIT)
-    complaints = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(f"{app}?__theme=light")
+def page(visit):
+    """The Generate tab with the small generator chosen."""
+    page = visit(height=1400)
     page.get_by_role("tab", name="Generate", exact=True).click()
     model = page.locator("#generate-model input")
     if model.input_value() != "sketch":
         model.fill("sketch")
         model.press("Enter")
-    yield page
-    context.close()
-    assert not complaints
+    return page
 
 
 def test_scales_appear_and_a_painted_part_is_drawn_anew(page):

@@ -3,23 +3,14 @@
 import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
-PATIENCE = 600_000  # milliseconds: far more than any machine needs
 
 
 @pytest.fixture
-def page(browser, app):
-    """The Train tab, which fails the test if anything is written to the console as an error."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    complaints = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(f"{app}?__theme=light")
+def page(visit):
+    """The Train tab."""
+    page = visit()
     page.get_by_role("tab", name="Train").first.click()
-    yield page
-    context.close()
-    assert not complaints
+    return page
 
 
 def test_a_click_gives_a_model(page):
