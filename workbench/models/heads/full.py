@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, log_softmax
 from torch.utils.checkpoint import checkpoint
 
-from workbench.errors import InputError
 from workbench.lattices.autograd import Context
 from workbench.lattices.code import Code
 from workbench.models.heads.head import Head, Sampling, cooled, draw, log_frequencies, mixed
@@ -50,9 +49,7 @@ class FullHead(Head):
         Raises:
             InputError: if the counts do not fit the code.
         """
-        if counts.shape != (self.size,):
-            raise InputError(f"expected {self.size} counts, got shape {tuple(counts.shape)}")
-        self.bias.copy_(log_frequencies(counts, prior=prior))
+        self.bias.copy_(log_frequencies(counts, self.size, prior=prior))
 
     def log_prob(self, features: Float[Tensor, "*batch C"], indices: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Natural logarithm of the probability of given codewords; logits are computed again in the backward pass."""

@@ -144,15 +144,15 @@ class Head(nn.Module, ABC):
         return (weights * nll).sum(), nll.detach()
 
 
-def log_frequencies(counts: Float[Tensor, " K"] | Int[Tensor, " K"], *, prior: float = 0.05) -> Float[Tensor, " K"]:
-    """log((count + prior) / total): frequencies of codewords, none of them zero.
+def log_frequencies(counts: Float[Tensor, " K"] | Int[Tensor, " K"], size: int, *, prior: float) -> Float[Tensor, " K"]:
+    """log((count + prior) / total): frequencies of `size` codewords, none of them zero.
 
     Raises:
-        InputError: if a count is negative or the prior is not above 0.
+        InputError: if there are not so many counts, one is negative, or the prior is not above 0.
     """
-    if counts.ndim != 1 or prior <= 0 or (counts < 0).any():
+    if counts.shape != (size,) or prior <= 0 or (counts < 0).any():
         raise InputError(
-            f"expected a row of counts, none negative, and a prior above 0; got shape {tuple(counts.shape)} and "
+            f"expected {size} counts, none negative, and a prior above 0; got shape {tuple(counts.shape)} and "
             f"prior {prior}"
         )
     smoothed = counts.double() + prior

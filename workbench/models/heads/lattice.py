@@ -87,9 +87,7 @@ class LatticeHead(Head):
         """
         if not self.table:
             raise InputError("this head has no table of frequencies; build it with table=True")
-        if counts.shape != (self.size,):
-            raise InputError(f"expected {self.size} counts, got shape {tuple(counts.shape)}")
-        self.log_frequencies.copy_(log_frequencies(counts, prior=prior))
+        self.log_frequencies.copy_(log_frequencies(counts, self.size, prior=prior))
 
     def log_prob(self, features: Float[Tensor, "*batch C"], indices: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Natural logarithm of the probability of given codewords."""
