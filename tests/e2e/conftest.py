@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-WAIT = 600_000  # milliseconds, far more than any machine needs
+WAIT = 300_000  # milliseconds, far more than any machine needs, and less than a test may take
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PLACES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",

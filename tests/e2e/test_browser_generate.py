@@ -6,6 +6,18 @@ from pathlib import Path
 import pytest
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
+# From now on every piece of the stream of answers comes late, as over a slow line; requests are as fast as before.
+SLOW_LINE = """() => {
+    const fetched = window.fetch;
+    const late = () => new TransformStream({
+        transform: (piece, out) => new Promise((done) => setTimeout(() => done(out.enqueue(piece)), 700)),
+    });
+    window.fetch = async (request, ...rest) => {
+        const answer = await fetched(request, ...rest);
+        const streamed = String(request.url ?? request).includes('/queue/data');
+        return streamed ? new Response(answer.body.pipeThrough(late()), answer) : answer;
+    };
+}"""
 pytestmark = [pytest.mark.slow]
 
 
@@ -14,11 +26,14 @@ def page(visit):
     """The Generate tab with the small generator chosen."""
     page = visit(height=1400)
     page.get_by_role("tab", name="Generate", exact=True).click()
-    model = page.locator("#generate-model input")
-    if model.input_value() != "sketch":
-        model.fill("sketch")
-        model.press("Enter")
+    choose_small(page)
     return page
+
+
+def choose_small(page):
+    model = page.locator("#generate-model input")
+    model.fill("sketch")
+    model.press("Enter")
 
 
 def test_scales_appear_and_a_painted_part_is_drawn_anew(page):
@@ -57,3 +72,14 @@ def test_scales_appear_and_a_painted_part_is_drawn_anew(page):
     page.set_viewport_size({"width": 390, "height": 844})
     page.wait_for_timeout(500)
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+
+
+def test_pictures_come_over_a_slow_line_though_the_model_was_chosen_a_moment_before(visit):
+    page = visit(height=1400)
+    page.get_by_role("tab", name="Generate", exact=True).click()
+    page.wait_for_timeout(2000)  # so that nothing of the page's opening is still to come
+    page.evaluate(SLOW_LINE)
+    choose_small(page)
+    page.wait_for_timeout(300)
+    page.locator("#generate-run").click()
+    page.locator("#generate-figures tr", has_text="3 of 3 grids are drawn").wait_for()

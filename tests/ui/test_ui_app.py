@@ -162,6 +162,14 @@ json.dump({"queue": page._queue.max_size, "events": events}, sys.stdout)
         assert page["events"][name] == ["model", 1]
 
 
+@pytest.mark.parametrize("route", ["run", "api"])
+def test_nobody_passes_the_queue(app, picture, route):
+    body = {"data": [upload(app, picture.read_bytes()), "tiny"]}
+    answer = httpx.post(f"{app}gradio_api/{route}/reconstruct", json=body, timeout=PATIENCE)
+    assert answer.status_code == 404
+    assert "queue" in answer.json()["detail"]
+
+
 def test_the_example_of_the_readme(app, picture):
     code = f"""
 from gradio_client import Client, handle_file

@@ -52,13 +52,10 @@ def build(context: Context | None = None) -> gr.Blocks:
                 with gr.Tab(title, id=title.lower(), elem_id=f"tab-{title.lower()}"):
                     lay_out(context)
         news = [page.load, *context.model_news]
-        gr.on(
-            news, context.refreshed_models, None, context.model_choices,
-            api_visibility="private", show_progress="hidden",
-        )  # fmt: skip
+        gr.on(news, context.refreshed_models, None, context.model_choices, **context.at_once)
         for function, shown in context.on_open:
-            page.load(function, None, shown, api_visibility="private", show_progress="hidden")
-    page.queue(max_size=MAX_QUEUE, default_concurrency_limit=4)
+            page.load(function, None, shown, **context.at_once)
+    page.queue(max_size=MAX_QUEUE, default_concurrency_limit=4, api_open=False)
     return page
 
 

@@ -122,17 +122,16 @@ def build(context: Context) -> None:
         api_description="Count the words a model uses on pictures, shards or the examples.",
         **context.model_work,
     )
-    counting.success(_fullest, [counted, word], which, api_visibility="private", show_progress="hidden")
+    counting.success(_fullest, [counted, word], which, **context.at_once)
     stop.click(None, None, None, cancels=[counting], api_visibility="private")
-    bars.select(_picked, counted, [word, which], api_visibility="private", show_progress="hidden")
+    bars.select(_picked, counted, [word, which], **context.at_once)
     gr.on(
         [word.change, which.change],
         shown_errors(_light),
         [counted, word, which],
         lit,
-        api_visibility="private",
         trigger_mode="always_last",
-        show_progress="hidden",
+        **context.at_once,
     )
     mapping = gr.on(
         [draw.click],

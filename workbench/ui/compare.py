@@ -61,7 +61,7 @@ def build(context: Context) -> None:
             elem_id="compare-table",
         )
     plot = gr.Plot(label="PSNR", show_label=False, elem_id="compare-plot")
-    what.change(lambda chosen: _NOTES[chosen], what, note, api_visibility="private", show_progress="hidden")
+    what.change(lambda chosen: _NOTES[chosen], what, note, **context.at_once)
     run.click(
         shown_errors(_compare),
         [picture, what],

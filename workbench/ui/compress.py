@@ -94,8 +94,8 @@ def build(context: Context) -> None:
         with gr.Column(scale=7, min_width=320):
             facts = figures_table("What stands in it", elem_id="decompress-figures")
 
-    gr.on(None, _rates, None, rate, api_visibility="private", show_progress="hidden")
-    gr.on(None, _entropies, rate, entropy, api_visibility="private", show_progress="hidden")
+    gr.on(None, _rates, None, rate, **context.at_once)
+    gr.on(None, _entropies, rate, entropy, **context.at_once)
     encoded = gr.on(
         [run.click, picture.upload],
         shown_errors(_encode),
@@ -111,8 +111,8 @@ def build(context: Context) -> None:
     compared.success(
         shown_errors(_curves), [picture, rate, entropy], plot, api_visibility="private", **context.model_work
     )
-    given.clear(_nothing, None, [back, facts], api_visibility="private", show_progress="hidden")
-    given.upload(_nothing, None, [back, facts], api_visibility="private", show_progress="hidden").then(
+    given.clear(_nothing, None, [back, facts], **context.at_once)
+    given.upload(_nothing, None, [back, facts], **context.at_once).then(
         shown_errors(_decode),
         given,
         [back, facts],

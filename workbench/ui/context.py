@@ -28,6 +28,9 @@ class Context:
     Attributes:
         allow_paths: Folders on this machine that a person of the app may name; empty unless the app was started so.
         model_work: Settings of every event that runs a network: all of them share one place in the queue.
+        at_once: Settings of every event that only arranges the page. It goes past the queue, whose stream loses the
+            answer to an event that begins in the moment in which the last one before it ends (Gradio 6.31: the page
+            closes the stream without asking what is still awaited).
         model_choices: The choices of models on the page, in the order in which they were laid out.
         offered: What each of them offers.
         model_news: Events after which there may be other models: the page reads the choices anew.
@@ -38,7 +41,11 @@ class Context:
     model_work: Mapping[str, Any] = field(
         default_factory=lambda: MappingProxyType({"concurrency_id": "model", "concurrency_limit": 1})
     )
-
+    at_once: Mapping[str, Any] = field(
+        default_factory=lambda: MappingProxyType(
+            {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+        )
+    )
     model_choices: list[gr.Dropdown] = field(default_factory=list)
     offered: list[Callable[[], list[str]]] = field(default_factory=list)
     model_news: list[Callable[..., object]] = field(default_factory=list)

@@ -107,9 +107,9 @@ def build(context: Context) -> None:
     )
     for button in (stop, stop_change):
         button.click(None, None, None, cancels=[drawing, editing], api_visibility="private")
-    what.change(_asked, what, [border, kept], api_visibility="private", show_progress="hidden")
-    pictures.select(_selected, None, chosen, api_visibility="private", show_progress="hidden")
-    take.click(shown_errors(_taken), [pictures, chosen], painting, api_visibility="private", show_progress="hidden")
+    what.change(_asked, what, [border, kept], **context.at_once)
+    pictures.select(_selected, None, chosen, **context.at_once)
+    take.click(shown_errors(_taken), [pictures, chosen], painting, **context.at_once)
 
 
 def _inputs(context: Context) -> _Inputs:
@@ -144,10 +144,9 @@ def _inputs(context: Context) -> _Inputs:
         _preset,
         preset,
         [warmest, coolest, top_k, top_p, first, last],
-        api_visibility="private",
-        show_progress="hidden",
+        **context.at_once,
     )
-    model.change(_choices, model, label, api_visibility="private", show_progress="hidden")
+    model.change(_choices, model, label, **context.at_once)
     return _Inputs(model, label, seed, new_seed, warmest, coolest, top_k, top_p, first, last)
 
 

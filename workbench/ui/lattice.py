@@ -38,9 +38,9 @@ def build(context: Context) -> None:
     )
     with gr.Tabs():
         with gr.Tab("Golay code", id="golay"):
-            _golay_part()
+            _golay_part(context)
         with gr.Tab("Codewords", id="codewords"):
-            _word_part()
+            _word_part(context)
         with gr.Tab("Nearest words", id="nearest"):
             _nearest_part(context)
         with gr.Tab("In space", id="shell"):
@@ -52,7 +52,7 @@ def build(context: Context) -> None:
 # ---- the Golay code
 
 
-def _golay_part() -> None:
+def _golay_part(context: Context) -> None:
     gr.Markdown(
         "Choose up to five of the 24 positions. Any five lie in exactly **one** octad; any four cut the 24 into a "
         "*sextet*, six fours of which any two form an octad."
@@ -79,11 +79,12 @@ def _golay_part() -> None:
         [array, table],
         api_name="golay",
         api_description="What up to five positions of the Golay code determine: an octad, or a sextet.",
+        queue=False,
         show_progress="hidden",
         trigger_mode="always_last",
     )
-    draw.click(_five_positions, None, chosen, api_visibility="private", show_progress="hidden")
-    clear.click(lambda: [], None, chosen, api_visibility="private", show_progress="hidden")
+    draw.click(_five_positions, None, chosen, **context.at_once)
+    clear.click(lambda: [], None, chosen, **context.at_once)
 
 
 def _golay(positions: list[int]) -> tuple[str, dict[str, object]]:
@@ -110,7 +111,7 @@ def _five_positions() -> list[int]:
 # ---- codewords
 
 
-def _word_part() -> None:
+def _word_part(context: Context) -> None:
     gr.Markdown(
         "A codeword is 24 small integers of squared length 32. Seen from any word of the true shell the others stand "
         "at the same seven angles in the same numbers; in the published table, whose octads come from another Golay "
@@ -135,7 +136,7 @@ def _word_part() -> None:
         api_name="codeword",
         api_description="A word of a code, the shapes of the code and the inner products it has with all words.",
     )
-    draw.click(_random_index, name, index, api_visibility="private", show_progress="hidden").then(
+    draw.click(_random_index, name, index, **context.at_once).then(
         shown_errors(_word), [name, index], [array, plot, table], api_visibility="private"
     )
 
@@ -222,8 +223,8 @@ def _nearest_part(context: Context) -> None:
         api_description="The codewords nearest to 24 numbers, with angles, and the time of both searches.",
         **context.model_work,
     )
-    draw.click(_random_numbers, None, vector, api_visibility="private", show_progress="hidden")
-    picture.select(_pointed, None, [x, y], api_visibility="private", show_progress="hidden")
+    draw.click(_random_numbers, None, vector, **context.at_once)
+    picture.select(_pointed, None, [x, y], **context.at_once)
     gr.on(
         [take.click, x.change, y.change],
         shown_errors(_patch),

@@ -5,7 +5,6 @@ __all__ = ["build"]
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
@@ -100,7 +99,7 @@ def build(context: Context) -> None:
         quality = gr.Plot(label="Quality", show_label=False, min_width=320, elem_id="train-quality")
 
     clock = gr.Timer(_EVERY, active=False)
-    stand = gr.State("")
+    stand = gr.Textbox(label="Standing", visible="hidden")  # a State tells of its changes through the queue alone
     view = [table, preview, loss, quality, stand]
 
     def start(
@@ -131,8 +130,7 @@ def build(context: Context) -> None:
         runs.start(settings, progress=shown_progress(progress))
         return gr.Dropdown(choices=runs.list_runs(), value=name), runs.free_name()
 
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    source.change(_asked, source, [archive_group, folder_group], **quiet)
+    source.change(_asked, source, [archive_group, folder_group], **context.at_once)
     begin.click(
         shown_errors(start),
         [source, archive, folder, quantizer, body, minutes, seed, name],
@@ -149,6 +147,7 @@ def build(context: Context) -> None:
         view,
         api_name="training",
         api_description="How a run stands: figures, preview, curves.",
+        queue=False,
         show_progress="hidden",
     )
     for button, act, api_name, description in (
@@ -159,8 +158,8 @@ def build(context: Context) -> None:
     pack.click(
         shown_errors(_pack), chosen, packed, api_name="train_model", api_description="The finished model as a .zip."
     )
-    stand.change(_possible, stand, [clock, halt, again, pack, packed], **quiet)
-    gr.on(fn=_runs_now, outputs=chosen, **quiet)  # when the page opens
+    stand.change(_possible, stand, [clock, halt, again, pack, packed], **context.at_once)
+    gr.on(fn=_runs_now, outputs=chosen, **context.at_once)  # when the page opens
     context.model_news.append(stand.change)
 
 
