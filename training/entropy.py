@@ -16,7 +16,7 @@ from workbench.cli import progress_bar
 from workbench.coding.tables import make_entropy_model, save_tables
 from workbench.images.sources import open_source
 from workbench.models.tokenizer import Tokenizer
-from workbench.tasks.fit.entropy import fit_tables, tokens_of, with_mirrored
+from workbench.tasks.fit.entropy import MODELS, fit_tables, tokens_of, with_mirrored
 from workbench.tasks.fit.entropy_network import EntropySettings
 
 
@@ -27,6 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--model", required=True, metavar="NAME", help="a bundled name or a model's folder")
     parser.add_argument("--data", nargs="+", required=True, metavar="PATH", help="pictures, folders or shards")
     parser.add_argument("--held-out", nargs="+", default=[], metavar="PATH", help="pictures to report code lengths on")
+    parser.add_argument("--only", choices=MODELS, help="fit this one model; both by default")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth training picture")
     parser.add_argument("--steps", type=int, default=defaults.steps)
     parser.add_argument("--hidden", type=int, default=defaults.hidden)
@@ -39,7 +40,8 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"{len(grids):,} pictures, mirrored ones among them, {sum(grid.size for grid in grids):,} tokens")
     with progress_bar("Fitting") as progress:
         settings = EntropySettings(steps=chosen.steps, hidden=chosen.hidden)
-        tables = fit_tables(tokenizer, grids, settings=settings, progress=progress)
+        models = MODELS if chosen.only is None else (chosen.only,)
+        tables = fit_tables(tokenizer, grids, models=models, settings=settings, progress=progress)
     path = save_tables(tables, Path(folder))
     print(f"wrote {path}: {path.stat().st_size:,} bytes")
     if not chosen.held_out:

@@ -131,6 +131,27 @@ def test_tables_are_fitted_saved_and_used(tmp_path):
         assert model.digest == make_entropy_model(name, size=CODE.size, code=CODE, tables=tables).digest
 
 
+def test_one_model_alone_is_what_it_is_beside_the_other(tmp_path):
+    torch.manual_seed(0)
+    Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"}).save_pretrained(tmp_path)
+    tokenizer = Tokenizer.from_pretrained(tmp_path)
+    grids = [np.random.default_rng(seed).integers(0, CODE.size, (1, 4, 5)) for seed in range(4)]
+    settings = EntropySettings(hidden=4, steps=2, batch=8)
+    both = fit_tables(tokenizer, grids, settings=settings)
+    for name in ("static", "context"):
+        alone = fit_tables(tokenizer, grids, models=(name,), settings=settings)
+        assert alone.names == ("fixed", name)
+        of_both, of_one = (make_entropy_model(name, size=CODE.size, code=CODE, tables=each) for each in (both, alone))
+        assert of_one.digest == of_both.digest
+
+
+def test_a_codebook_without_a_context_model_is_refused(tmp_path):
+    Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "e8"}).save_pretrained(tmp_path)
+    tokenizer = Tokenizer.from_pretrained(tmp_path)
+    with pytest.raises(TrainingError, match="'e8' allows none of context"):
+        fit_tables(tokenizer, [np.zeros((1, 2, 2), np.int64)], models=("context",))
+
+
 def test_tokens_and_a_saved_model_are_needed(tmp_path):
     with pytest.raises(TrainingError, match="at least one grid"):
         fit_stage([], CODE)

@@ -5,7 +5,7 @@ time (:mod:`workbench.tasks.fit.entropy_network`). Nothing here decides a byte: 
 tables.
 """
 
-__all__ = ["fit_tables", "tokens_of", "with_mirrored"]
+__all__ = ["MODELS", "fit_tables", "tokens_of", "with_mirrored"]
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -22,6 +22,7 @@ from workbench.tasks.fit.entropy_network import EntropySettings, fit_stage
 
 Progress = Callable[[float, str], None]
 
+MODELS = ("static", "context")  # the entropy models that have tables
 _LEECH = ("leech", "leech-published")
 
 
@@ -29,19 +30,21 @@ def fit_tables(
     tokenizer: Tokenizer,
     grids: Sequence[np.ndarray],
     *,
+    models: Sequence[str] = MODELS,
     settings: EntropySettings | None = None,
     progress: Progress | None = None,
 ) -> Tables:
-    """Fit every entropy model that a tokenizer's codebook allows.
+    """Fit the entropy models that a tokenizer's codebook allows.
 
     Args:
         tokenizer: The model whose tokens they are, loaded from a folder.
         grids: What :func:`tokens_of` gave.
+        models: Which of them; tables are large, and `context` does without those of `static`.
         settings: Of the context model.
         progress: Told the fraction done and what is going on.
 
     Raises:
-        TrainingError: if there are no tokens, or the tokenizer's weights were never saved.
+        TrainingError: if there are no tokens, the tokenizer's weights were never saved, or none of the models fits it.
     """
     if not grids or tokenizer.weights_hash is None:
         raise TrainingError(
@@ -51,9 +54,9 @@ def fit_tables(
     body = tokenizer.config["body"]
     period = int(body.get("period", 1))
     code = getattr(tokenizer.quantizer.stages[0], "code", None)
-    levels = fit_static(grids, tokenizer.words, period=period)
+    levels = fit_static(grids, tokenizer.words, period=period) if "static" in models else None
     stages: list[Stage] = []
-    if isinstance(code, Code) and code.name in _LEECH:
+    if "context" in models and isinstance(code, Code) and code.name in _LEECH:
         depth = len(grids[0])
         for number in range(depth):
 
@@ -63,6 +66,9 @@ def fit_tables(
 
             stage = fit_stage(grids, code, number=number, period=period, settings=settings, progress=report)
             stages.append(stage)
+    if levels is None and not stages:
+        name = tokenizer.config["quantizer"]["name"]
+        raise TrainingError(f"{name!r} allows none of {', '.join(models)}: fit 'static'")
     return Tables(tokenizer.fingerprint, tokenizer.weights_hash, levels, tuple(stages))
 
 
