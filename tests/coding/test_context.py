@@ -90,6 +90,19 @@ def test_a_trained_model_is_short_where_its_tokens_are_likely():
     assert np.array_equal(model.decode(model.encode(unlikely), (1, 1, 30)), unlikely)
 
 
+def test_a_stage_without_biases_of_codewords_is_one_where_they_are_zero():
+    first, second = make_stage(0), make_stage(1, number=1)
+    none = second._replace(member_bias=second.member_bias[:0])
+    zero = second._replace(member_bias=np.zeros_like(second.member_bias))
+    indices = np.random.default_rng(3).integers(0, CODE.size, (2, 4, 5))
+    payload = Context(CODE, [first, none]).encode(indices)
+    assert payload == Context(CODE, [first, zero]).encode(indices) != MODEL.encode(indices)
+    assert np.array_equal(Context(CODE, [first, none]).decode(payload, indices.shape), indices)
+    for wrong in (second.member_bias[:1], second.member_bias[:0, :-1]):
+        with pytest.raises(ModelError, match="member_bias"):
+            Context(CODE, [first, second._replace(member_bias=wrong)])
+
+
 def test_the_largest_tables_do_not_wrap():
     stage = make_stage(3, hidden=7)
     largest = Stage(

@@ -57,7 +57,7 @@ class Stage(NamedTuple):
         score_weights: V, int16, shape (H, 216).
         score_bias: c, int32, shape (P², 216).
         group_bias: Score added to each group of codewords, int16, shape (P², 5131).
-        member_bias: For each codeword within its group, in eighths of a bit, int8, shape (P², K).
+        member_bias: For each codeword within its group, in eighths of a bit, int8, shape (P², K); or (0, K), all zero.
     """
 
     weights: np.ndarray
@@ -110,12 +110,12 @@ class Context(EntropyModel):
             _check_stage(stage, number, code.size)
         if not stages:
             raise ModelError("the context model needs the tables of at least one stage, got none")
-        self._stages = tuple(Stage(*(np.ascontiguousarray(table) for table in stage)) for stage in stages)
         digest = hashlib.blake2b(digest_size=4, person=b"context")
-        for stage in self._stages:
+        for stage in stages:
             for name, table in stage._asdict().items():
                 digest.update(table.astype(_DTYPES[name]).tobytes())
         self.digest = digest.digest()
+        self._stages = tuple(_full(stage) for stage in stages)
 
     def encode(self, indices: np.ndarray) -> bytes:
         """See :meth:`EntropyModel.encode`.
@@ -173,7 +173,7 @@ def round_stage(
         score_weights: Shape (H, 216).
         score_bias: Shape (P², 216).
         group_bias: Shape (P², 5131).
-        member_bias: Shape (P², K); what does not fit into int8 is cut.
+        member_bias: Shape (P², K), or (0, K) where there is none; what does not fit into int8 is cut.
 
     Raises:
         ModelError: if a weight is too large for its integers.
@@ -212,10 +212,10 @@ def _check_stage(stage: Stage, number: int, size: int) -> None:
         "score_weights": (hidden, _PLACES * _DIGITS),
         "score_bias": (phases, _PLACES * _DIGITS),
         "group_bias": (phases, GROUPS),
-        "member_bias": (phases, size),
+        "member_bias": (phases if len(stage.member_bias) else 0, size),
     }
     for name, table in stage._asdict().items():
-        if table.shape != shapes[name] or table.dtype != np.dtype(_DTYPES[name]) or not table.size:
+        if table.shape != shapes[name] or table.dtype != np.dtype(_DTYPES[name]) or not stage.weights.size:
             raise ModelError(
                 f"context tables, stage {number}: expected {name} as {np.dtype(_DTYPES[name])} of shape "
                 f"{shapes[name]}, got {table.dtype} of shape {table.shape}"
@@ -227,6 +227,13 @@ def _check_stage(stage: Stage, number: int, size: int) -> None:
         np.abs(stage.bias.astype(np.int64)) > 2**30
     ).any():
         raise ModelError(f"context tables, stage {number}: a sum could leave 32 bits; the table is damaged")
+
+
+def _full(stage: Stage) -> Stage:
+    """The stage with every table written out, as the compiled loops read them."""
+    if not len(stage.member_bias):
+        stage = stage._replace(member_bias=np.zeros((len(stage.weights), stage.member_bias.shape[1]), np.int8))
+    return Stage(*map(np.ascontiguousarray, stage))
 
 
 @njit(nogil=True, cache=True)

@@ -7,7 +7,7 @@ import torch
 from workbench.coding.context import Context
 from workbench.coding.shell import GROUPS, shell_coder
 from workbench.coding.static import Static, fit_static
-from workbench.coding.tables import load_tables, make_entropy_model, save_tables
+from workbench.coding.tables import Tables, load_tables, make_entropy_model, save_tables
 from workbench.errors import TrainingError
 from workbench.lattices.registry import make_code
 from workbench.models.presets import body_preset
@@ -99,7 +99,7 @@ def test_without_a_network_it_is_the_static_model(grids):
     assert context == pytest.approx(static, abs=0.35)
 
 
-def test_later_stages_see_the_earlier_ones(grids):
+def test_later_stages_see_the_earlier_ones(grids, tmp_path):
     # The second stage is the first again: only a network that sees the first one can know.
     doubled = [np.concatenate([grid, grid]) for grid in grids]
     settings = EntropySettings(hidden=32, steps=120, batch=256, rate=5e-3)
@@ -109,6 +109,11 @@ def test_later_stages_see_the_earlier_ones(grids):
     first = sum(model.bits(grid) for grid in grids)
     both = sum(model.bits(grid) for grid in doubled)
     assert both - first < 0.8 * first
+    save_tables(Tables("0" * 64, "1" * 64, None, (alone, seeing)), tmp_path)
+    read = load_tables(tmp_path)
+    assert read.names == ("fixed", "context")
+    assert read.stages[1].member_bias.shape == (0, CODE.size)  # the later stages do without
+    assert Context(CODE, read.stages).digest == model.digest
 
 
 def test_tables_are_fitted_saved_and_used(tmp_path):
