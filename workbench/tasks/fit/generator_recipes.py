@@ -120,7 +120,8 @@ GENERATOR_SMOKE = GeneratorRecipe(
 # Five classes of flowers at 64 pixels.
 #   python -m training.generator --recipe flowers-64 --tokenizer flowers-64-tokenizer \
 #       --data flowers128-train-000.tar --held-out flowers128-dev-000.tar
-#   1 CPU core with AVX-512 and bf16 · 1 hour · 6.6 M parameters
+#   1 CPU core with AVX-512 and bf16 · 1 hour · 6.6 M parameters · 14.4 bits a held-out token, 14.0 in the box after 70
+#   minutes more
 # The coarse scales decide what the picture is and are few: each scale weighs by the root of its cells.
 FLOWERS_64 = GeneratorRecipe(
     name="flowers-64",
