@@ -98,7 +98,7 @@ def compare_models(
     for number, name in enumerate(names):
         progress(number / len(names), name)
         tokenizer = load_tokenizer(name)
-        tokenizer.reconstruct(image[:64, :64])  # what is set up once is no model's own time
+        tokenizer.reconstruct(image[:64, :64])  # so that no seconds below are those of what is set up once
         result = reconstruct_image(image, tokenizer)
         figures: dict[str, float | int | None] = {
             **result.measures, "tokens": result.tokens, "bits": result.bits, "bpp": result.bits_per_pixel,
@@ -154,7 +154,7 @@ def compare_codes(image: np.ndarray, tokenizer: Tokenizer, codes: Sequence[str] 
     answers = [answer("none", "none", points, None, None, time.perf_counter())]
     for name in codes:
         quantizer = make_quantizer(**CODES[name]).eval()  # type: ignore[arg-type]
-        quantizer(latents[..., :8, :8], channel_first=True)  # likewise
+        quantizer(latents[..., :8, :8], channel_first=True)  # so that no seconds below are those of what is set up once
         start = time.perf_counter()
         result = quantizer(latents, channel_first=True)
         unit = F.normalize(result.quantized, dim=1) * tokenizer.quantizer.scale

@@ -137,7 +137,6 @@ def test_tables_are_fitted_saved_and_used(tmp_path):
 
 
 def test_one_model_alone_is_what_it_is_beside_the_other(tmp_path):
-    torch.manual_seed(0)
     Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"}).save_pretrained(tmp_path)
     tokenizer = Tokenizer.from_pretrained(tmp_path)
     grids = [np.random.default_rng(seed).integers(0, CODE.size, (1, 4, 5)) for seed in range(4)]
