@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from workbench import hub
+from workbench import atomic, hub
 from workbench.errors import ModelError
 
 
@@ -123,8 +123,8 @@ def test_hostile_configurations_are_refused(tmp_path, case):
 
 def test_a_file_is_replaced_whole_or_left_alone(tmp_path):
     path = tmp_path / "notes.txt"
-    hub.write_text(path, "first Λ")
-    with pytest.raises(TypeError, match="bytes-like"), hub.replacing(path) as file:
+    atomic.write_text(path, "first Λ")
+    with pytest.raises(TypeError, match="bytes-like"), atomic.replacing(path) as file:
         file.writelines([b"half of the sec", "ond"])
     assert path.read_text(encoding="utf-8") == "first Λ"
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]

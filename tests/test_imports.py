@@ -9,10 +9,12 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 LAYERS = [
     {"errors"},
+    {"atomic", "progress"},
     {"hub"},
     {"lattices"},
     {"quantizers", "coding", "images", "metrics"},
     {"models"},
+    {"fit"},
     {"tasks"},
     {"ui", "cli", "notebooks"},
     {"app", "training"},  # a few lines each: one opens `ui`, the scripts are command lines of their own over `cli`
@@ -88,15 +90,15 @@ def test_every_room_has_a_place_in_the_order():
         ("workbench/models/tokenizer.py", "    from workbench.tasks import compress", True),
         ("workbench/coding/range_coder.py", "from workbench.models.tokenizer import Tokenizer", True),
         ("workbench/ui/app.py", "from workbench.cli import print_json", True),
-        ("workbench/tasks/fit/engine.py", "import training", True),
+        ("workbench/fit/engine/loop.py", "import training", True),
         ("workbench/hub.py", "from workbench.models import presets", True),
         ("workbench/__init__.py", "from workbench.lattices import code", True),
         ("workbench/models/tokenizer.py", "from .layers import Block", True),
-        ("workbench/models/tokenizer.py", 'module = import_module("workbench.tasks.fit")', True),
-        ("workbench/tasks/compress.py", "from workbench.coding import container", False),
+        ("workbench/models/tokenizer.py", 'module = import_module("workbench.fit")', True),
+        ("workbench/tasks/compress/picture.py", "from workbench.coding import container", False),
         ("workbench/__main__.py", "from workbench.cli import verb_names", False),
-        ("workbench/lattices/search.py", "from workbench.lattices.code import Code", False),
-        ("training/tokenizer.py", "from workbench.tasks.fit import engine", False),
+        ("workbench/lattices/search/nearest.py", "from workbench.lattices.code import Code", False),
+        ("training/tokenizer.py", "from workbench.fit import engine", False),
         ("workbench/images/files.py", "from workbench.errors import ImageError", False),
     ],
 )

@@ -1,1 +1,1 @@
-"""Runnable training scripts, thin over `workbench.tasks.fit`."""
+"""Runnable training scripts, thin over `workbench.fit`."""

@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from workbench import hub
+from workbench import atomic
 from workbench.errors import InputError, WorkbenchError
+from workbench.fit.engine.settings import from_mapping, override
+from workbench.fit.studies.quantizers import CONTESTANTS, CompareRecipe, Contestant, contest, paired
 from workbench.images.crops import load_pictures
 from workbench.images.sources import open_source
 from workbench.tasks.evaluate.reconstruction import evaluate_reconstruction
 from workbench.tasks.evaluate.spaces import load_space
-from workbench.tasks.fit.compare import CONTESTANTS, CompareRecipe, Contestant, contest, paired
-from workbench.tasks.fit.run import from_mapping, override
 
 
 def figures(evaluated) -> dict[str, float]:  # noqa: ANN001 - an Evaluated
@@ -104,7 +104,7 @@ def _compare(arguments: argparse.Namespace) -> None:
                     for key in table[one][0]
                 }
     report = {"results": results, "differences": differences}
-    hub.write_text(arguments.out / "results.json", json.dumps(report, indent=1, default=float) + "\n")
+    atomic.write_text(arguments.out / "results.json", json.dumps(report, indent=1, default=float) + "\n")
 
 
 if __name__ == "__main__":

@@ -14,10 +14,10 @@ from pathlib import Path
 from workbench import hub
 from workbench.cli import progress_bar
 from workbench.coding.tables import make_entropy_model, save_tables
+from workbench.fit.entropy.network import EntropySettings
+from workbench.fit.entropy.tables import MODELS, fit_tables, tokens_of, with_mirrored
 from workbench.images.sources import open_source
 from workbench.models.tokenizer import Tokenizer
-from workbench.tasks.fit.entropy import MODELS, fit_tables, tokens_of, with_mirrored
-from workbench.tasks.fit.entropy_network import EntropySettings
 
 
 def main(arguments: list[str] | None = None) -> None:

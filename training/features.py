@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from workbench.fit.engine.loop import fit
+from workbench.fit.engine.settings import override, to_mapping
+from workbench.fit.features import FeatureRecipe, FeatureTask
 from workbench.images.crops import CropSampler, Pictures, load_pictures
 from workbench.images.sources import open_source
-from workbench.tasks.fit.engine import fit
-from workbench.tasks.fit.features import FeatureRecipe, FeatureTask
-from workbench.tasks.fit.run import override, to_mapping
 
 
 def joined(sets: list[list[str]], side: int | None) -> Pictures:

@@ -29,9 +29,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--dry-run", action="store_true", help="take a few steps and say what the run would cost")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
-    from workbench.tasks.fit.generator_estimate import estimate_generator
-    from workbench.tasks.fit.generator_launch import GeneratorPlan, launch_generator
-    from workbench.tasks.fit.world import joined
+    from workbench.fit.engine.distributed import joined
+    from workbench.fit.generator.estimate import estimate_generator
+    from workbench.fit.generator.launch import GeneratorPlan, launch_generator
 
     plan = GeneratorPlan(
         recipe=chosen.recipe,

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from workbench import hub
+from workbench import atomic
 from workbench.errors import InputError, WorkbenchError
+from workbench.fit.engine.settings import override
+from workbench.fit.generator.tokens import Tokens, tokenize_pictures
+from workbench.fit.studies.heads import HEADS, STUDY, compare_heads
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
-from workbench.tasks.fit.heads import HEADS, STUDY, compare_heads
-from workbench.tasks.fit.run import override
-from workbench.tasks.fit.tokens import Tokens, tokenize_pictures
 
 
 def main() -> None:
@@ -71,7 +71,7 @@ def _study(arguments: argparse.Namespace) -> None:
         rows[curve.name] = row | {"seconds_a_step": last.seconds / last.step, **asdict(curve)}
         print(f"{curve.name:24s} {row['bits_at_equal_steps']:7.2f} {row['bits_at_equal_time']:7.2f} bits a token")
     report = {"steps": steps, "seconds": seconds, "heads": rows}
-    hub.write_text(out / "results.json", json.dumps(report, indent=1) + "\n")
+    atomic.write_text(out / "results.json", json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from workbench.cli.fit import train
 def main(arguments: list[str] | None = None) -> None:
     """Read the arguments and train."""
     parser = argparse.ArgumentParser(prog="python -m training.tokenizer", description=__doc__)
-    parser.add_argument("--recipe", default="smoke", metavar="NAME", help="a recipe of workbench.tasks.fit.recipes")
+    parser.add_argument("--recipe", default="smoke", metavar="NAME", help="a recipe of workbench.fit.tokenizer.recipes")
     parser.add_argument("--data", nargs="+", action="extend", required=True, metavar="PATH", help="folders or shards")
     parser.add_argument("--held-out", nargs="+", action="extend", default=[], metavar="PATH", help="to evaluate on")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="change the recipe")
@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", help="cpu, cuda or mps; the best there is by default")
     parser.add_argument("--dry-run", action="store_true", help="take a few steps and say what the run would cost")
     chosen = parser.parse_args(arguments)
-    from workbench.tasks.fit.plan import Plan
+    from workbench.fit.plan import Plan
 
     plan = Plan(
         task="tokenizer",

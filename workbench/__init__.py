@@ -14,9 +14,9 @@ _HOMES = {
     "Quantizer": "workbench.quantizers.quantizer",
     "Tokenizer": "workbench.models.tokenizer",
     "WorkbenchError": "workbench.errors",
-    "make_code": "workbench.lattices.registry",
+    "make_code": "workbench.lattices.codes.registry",
     "make_quantizer": "workbench.quantizers.registry",
-    "nearest": "workbench.lattices.search",
+    "nearest": "workbench.lattices.search.nearest",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -12,19 +12,15 @@ __all__ = [
     "fetch",
     "kind_of",
     "read_config",
-    "replacing",
     "resolve",
-    "write_text",
 ]
 
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from workbench.errors import ModelError, UnknownModelError, did_you_mean
 
@@ -152,36 +148,6 @@ def read_config(directory: Path, kind: str) -> dict[str, Any]:
     if found != kind:
         raise ModelError(f"{path} describes a {found!r}, expected a {kind!r}: load it as what it is")
     return config
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    with replacing(path) as file:
-        file.write(text.encode())
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file that takes the name `path`, on disk, when the block ends well; else it goes away."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)  # mkstemp makes files that only their owner reads
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def _complete(directory: Path, *, fetch: str | None = None) -> Path:

@@ -11,7 +11,7 @@ from workbench.coding import rangecoder
 from workbench.coding.context import NEIGHBOURS, Context, Stage, num_inputs, round_stage
 from workbench.coding.shell import GROUPS, code_token, shell_coder
 from workbench.errors import ContainerError, InputError, ModelError
-from workbench.lattices.registry import make_code
+from workbench.lattices.codes.registry import make_code
 
 CODE = make_code("leech")
 

@@ -8,7 +8,7 @@ from workbench.coding import rangecoder
 from workbench.coding.fixedpoint import ONE, exp2_down, exp2_table, log2_up
 from workbench.coding.shell import GROUPS, code_token, group_sizes, member_sizes, shell_coder
 from workbench.errors import InputError
-from workbench.lattices.registry import make_code
+from workbench.lattices.codes.registry import make_code
 
 
 @njit

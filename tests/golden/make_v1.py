@@ -9,7 +9,7 @@ from workbench.coding.context import num_inputs, round_stage
 from workbench.coding.shell import GROUPS
 from workbench.coding.static import to_levels
 from workbench.coding.tables import Tables, make_entropy_model, save_tables
-from workbench.lattices.registry import make_code
+from workbench.lattices.codes.registry import make_code
 
 FOLDER = Path(__file__).parent / "v1"
 

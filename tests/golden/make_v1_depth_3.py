@@ -7,7 +7,7 @@ import numpy as np
 from workbench.coding.container import FORMAT_VERSION, Container, pack
 from workbench.coding.static import to_levels
 from workbench.coding.tables import Tables, make_entropy_model, save_tables
-from workbench.lattices.registry import make_code
+from workbench.lattices.codes.registry import make_code
 
 FOLDER = Path(__file__).parent / "v1-depth-3"
 

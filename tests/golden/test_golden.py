@@ -12,7 +12,7 @@ import pytest
 from workbench.coding.container import pack, unpack
 from workbench.coding.entropy import NUMBERS
 from workbench.coding.tables import load_tables, make_entropy_model
-from workbench.lattices.registry import make_code
+from workbench.lattices.codes.registry import make_code
 
 FILES = sorted(Path(__file__).parent.glob("v*/*.leech"))
 

@@ -8,8 +8,8 @@ import torch
 
 from workbench.errors import InputError
 from workbench.lattices.code import Code
-from workbench.lattices.exhaustive import nearest_exhaustive, ranked_exhaustive
-from workbench.lattices.fixed import fixed_point
+from workbench.lattices.search.exhaustive import nearest_exhaustive, ranked_exhaustive
+from workbench.lattices.search.fixed import fixed_point
 
 
 def small_code(seed, spherical=True):

@@ -8,10 +8,10 @@ import torch
 
 from workbench.errors import InputError
 from workbench.lattices.code import Code
-from workbench.lattices.exhaustive import nearest_exhaustive
-from workbench.lattices.fibonacci import fibonacci_code
-from workbench.lattices.random_code import random_code
-from workbench.lattices.tiled import nearest_tiled
+from workbench.lattices.codes.fibonacci import fibonacci_code
+from workbench.lattices.codes.random import random_code
+from workbench.lattices.search.exhaustive import nearest_exhaustive
+from workbench.lattices.search.tiled import nearest_tiled
 
 
 def test_points_are_distinct_and_on_the_sphere():

@@ -8,10 +8,10 @@ import torch
 
 from workbench.errors import InputError
 from workbench.lattices.code import Code
+from workbench.lattices.codes.random import random_code
+from workbench.lattices.codes.registry import make_code
 from workbench.lattices.geometry import cap_bound, direction_error, least_distance, nearest_pair, second_moment
-from workbench.lattices.random_code import random_code
-from workbench.lattices.registry import make_code
-from workbench.lattices.search import nearest
+from workbench.lattices.search.nearest import nearest
 
 
 def test_least_distances_that_are_known():

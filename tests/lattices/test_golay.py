@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from workbench.errors import InputError
-from workbench.lattices.golay import GolayCode, golay_code
+from workbench.lattices.golay.code import GolayCode, golay_code
 
 NAMES = ["lexicographic", "systematic"]
 

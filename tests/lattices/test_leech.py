@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from workbench.errors import InputError
-from workbench.lattices.leech import LEECH, LEECH_PUBLISHED, SHAPE_STARTS, LeechOrder
-from workbench.lattices.registry import make_code
+from workbench.lattices.codes.leech import LEECH, LEECH_PUBLISHED, SHAPE_STARTS, LeechOrder
+from workbench.lattices.codes.registry import make_code
 
 SHELL_CENSUS = {-32: 1, -16: 4600, -8: 47_104, 0: 93_150, 8: 47_104, 16: 4600, 32: 1}
 SHAPES = {"twos": slice(0, 97_152), "threes": slice(97_152, 195_456), "fours": slice(195_456, 196_560)}

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from workbench.errors import InputError
-from workbench.lattices.exhaustive import ranked_exhaustive
-from workbench.lattices.ranking import nearest_k
-from workbench.lattices.registry import make_code
-from workbench.lattices.search import nearest
+from workbench.lattices.codes.registry import make_code
+from workbench.lattices.search.exhaustive import ranked_exhaustive
+from workbench.lattices.search.nearest import nearest
+from workbench.lattices.search.ranking import nearest_k
 from workbench.tasks.bench.search import hard_points
 
 SHELLS = ["leech", "leech-published", "leech2", "leech3", "leech4"]

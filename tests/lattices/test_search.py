@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from workbench.errors import InputError
-from workbench.lattices.backends import leech_structure
 from workbench.lattices.code import Code
-from workbench.lattices.exhaustive import nearest_exhaustive
-from workbench.lattices.ranking import nearest_k
-from workbench.lattices.registry import make_code
-from workbench.lattices.search import nearest
-from workbench.lattices.structured import nearest_structured
-from workbench.lattices.tiled import nearest_tiled
+from workbench.lattices.codes.registry import make_code
+from workbench.lattices.search.backends import leech_structure
+from workbench.lattices.search.exhaustive import nearest_exhaustive
+from workbench.lattices.search.nearest import nearest
+from workbench.lattices.search.ranking import nearest_k
+from workbench.lattices.search.structured import nearest_structured
+from workbench.lattices.search.tiled import nearest_tiled
 from workbench.tasks.bench.memory import peak_growth
 from workbench.tasks.bench.search import hard_points
 
@@ -268,7 +268,7 @@ def test_operator_keeps_the_rules_of_torch(leech):
 
 def test_nothing_is_registered_or_compiled_at_import():
     script = (
-        "import sys, torch, workbench.lattices.search, workbench.lattices.backends;"
+        "import sys, torch, workbench.lattices.search.nearest, workbench.lattices.search.backends;"
         "assert 'numba' not in sys.modules and not hasattr(torch.ops.workbench, 'nearest')"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
@@ -279,8 +279,8 @@ def test_several_threads_may_be_the_first_to_search():
 import threading
 from concurrent.futures import ThreadPoolExecutor
 import torch
-from workbench.lattices.registry import make_code
-from workbench.lattices.search import nearest
+from workbench.lattices.codes.registry import make_code
+from workbench.lattices.search.nearest import nearest
 together = threading.Barrier(6)
 def search(name):
     together.wait()

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from workbench.lattices.exhaustive import nearest_exhaustive
-from workbench.lattices.leech import LEECH, LEECH_PUBLISHED
-from workbench.lattices.registry import make_code
-from workbench.lattices.search_tables import tables_of
+from workbench.lattices.codes.leech import LEECH, LEECH_PUBLISHED
+from workbench.lattices.codes.registry import make_code
+from workbench.lattices.search.cuda.tables import tables_of
+from workbench.lattices.search.exhaustive import nearest_exhaustive
 
 pytest.importorskip("triton")
 
@@ -25,7 +25,7 @@ PROGRAM = """
 import sys
 import torch
 from workbench.errors import InputError
-from workbench.lattices import search_triton
+from workbench.lattices.search.cuda import search as search_triton
 torch.set_num_threads(1)
 search_triton._BLOCK = 1024  # the interpreter takes the same time for any number of lanes
 exact, asked = search_triton.nearest_structured, []
@@ -133,7 +133,7 @@ def test_pairs_are_disjoint_and_cover_each_brick(order):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", CODES)
 def test_on_a_gpu_indices_are_those_of_the_cpu(name):
-    from workbench.lattices.search import nearest
+    from workbench.lattices.search.nearest import nearest
 
     rows = torch.cat([plain_rows(), hard_rows(name), torch.randn(100_000, 24)])
     assert torch.equal(nearest(rows.cuda(), make_code(name)).cpu(), nearest(rows, make_code(name)))

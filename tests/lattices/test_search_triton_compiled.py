@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from workbench.lattices.search_tables import tables_of
-from workbench.lattices.structured import SHAPES_OF
+from workbench.lattices.search.cuda.tables import tables_of
+from workbench.lattices.search.structured import SHAPES_OF
 
 triton = pytest.importorskip("triton")
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
@@ -26,7 +26,7 @@ def test_it_becomes_machine_code_without_spilling(capability, tmp_path, monkeypa
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from workbench.lattices.search_triton import _BLOCK, _search
+    from workbench.lattices.search.cuda.search import _BLOCK, _search
 
     tables = tables_of(SHAPES_OF["leech"][0])
     integers = {torch.int32: "*i32", torch.int64: "*i64"}

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from workbench.errors import InputError
-from workbench.lattices.registry import make_code
-from workbench.lattices.search import nearest
-from workbench.lattices.shell3 import second_shell
+from workbench.lattices.codes.leech_shell3 import second_shell
+from workbench.lattices.codes.registry import make_code
+from workbench.lattices.search.nearest import nearest
 
 STARTS = (0, 5_275_648, 13_565_952, 16_674_816, 16_773_120)
 SHAPES = ({0: 12, 2: 12}, {1: 21, 3: 3}, {0: 15, 2: 8, 4: 1}, {1: 23, 5: 1})

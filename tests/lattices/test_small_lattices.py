@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from workbench.lattices.barnes_wall import bw16, words_bw16
-from workbench.lattices.coxeter_todd import k12
-from workbench.lattices.e8 import e8
-from workbench.lattices.exhaustive import nearest_exhaustive
-from workbench.lattices.search import nearest
+from workbench.lattices.codes.barnes_wall import bw16, words_bw16
+from workbench.lattices.codes.coxeter_todd import k12
+from workbench.lattices.codes.e8 import e8
+from workbench.lattices.search.exhaustive import nearest_exhaustive
+from workbench.lattices.search.nearest import nearest
 
 CODES = {"e8": e8, "bw16": bw16, "k12": k12}
 # Known from the lattices: kissing number, and how many neighbours stand at 60 degrees from each.

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from workbench.lattices.golay import golay_code
-from workbench.lattices.trio import trio_of
+from workbench.lattices.golay.code import golay_code
+from workbench.lattices.golay.trio import trio_of
 
 NAMES = ["lexicographic", "systematic"]
 

@@ -7,8 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from workbench.errors import InputError
+from workbench.fit.tokenizer.losses import gradient_penalty
 from workbench.models.style_discriminator import EvenConv, StyleDiscriminator, _blur, _spread
-from workbench.tasks.fit.losses import gradient_penalty
 
 
 def make(width=8, side=32):

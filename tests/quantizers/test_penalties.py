@@ -9,7 +9,7 @@ from workbench.errors import InputError
 from workbench.quantizers import penalties
 from workbench.quantizers.penalties import commitment, entropy, entropy_of_bits
 from workbench.quantizers.registry import make_quantizer
-from workbench.tasks.codes import entropy_effect
+from workbench.tasks.explore.family import entropy_effect
 
 CORNERS = torch.tensor(list(itertools.product((-1.0, 1.0), repeat=6)), dtype=torch.float64) / 6**0.5
 

@@ -26,10 +26,10 @@ from workbench.errors import ContainerError, InputError, ModelError
 from workbench.images.files import read_image
 from workbench.models.presets import body_preset
 from workbench.models.tokenizer import Tokenizer
-from workbench.tasks import codec as ladder
-from workbench.tasks.codec import Codec, load_codec
-from workbench.tasks.compress import compress_image, decompress_image, verify
-from workbench.tasks.compress_files import write_bytes
+from workbench.tasks.compress import codec as ladder
+from workbench.tasks.compress.codec import Codec, load_codec
+from workbench.tasks.compress.files import write_bytes
+from workbench.tasks.compress.picture import compress_image, decompress_image, verify
 
 NAME, DEEP = "tiny-leech", "tiny-residual"
 RESIDUAL = {"name": "residual", "depths": ["leech", "leech"], "gains": [0.8, 0.5]}

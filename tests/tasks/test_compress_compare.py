@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from workbench.metrics.distortion import psnr
-from workbench.tasks.codec import load_codec
-from workbench.tasks.compress import decompress_image
-from workbench.tasks.compress_compare import CURVE_SETTINGS, compare_at_size, curve_plot, our_curve, picture_curves
+from workbench.tasks.compress.baselines import CURVE_SETTINGS, compare_at_size, curve_plot, our_curve, picture_curves
+from workbench.tasks.compress.codec import load_codec
+from workbench.tasks.compress.picture import decompress_image
 from workbench.tasks.evaluate.baselines import baselines
 
 

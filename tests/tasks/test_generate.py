@@ -10,8 +10,8 @@ from PIL import Image
 
 from workbench.errors import InputError, ModelError, WorkbenchError
 from workbench.images.files import read_image, read_mask, write_png
+from workbench.models import load as catalogue
 from workbench.models.sampling import Controls
-from workbench.tasks import catalogue
 from workbench.tasks.edit import extend, fill, redraw_details
 from workbench.tasks.generate import (
     MAX_PICTURES,

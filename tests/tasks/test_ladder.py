@@ -14,18 +14,18 @@ from workbench.coding.container import pack
 from workbench.coding.static import fit_static
 from workbench.coding.tables import Tables, save_tables
 from workbench.errors import ContainerError, InputError
+from workbench.fit.entropy.tables import fit_tables, tokens_of
+from workbench.fit.tokenizer.recipes import RECIPES
 from workbench.images.files import read_image
 from workbench.images.sources import open_source
+from workbench.models.load import tokenizers
 from workbench.models.presets import body_preset
 from workbench.models.tokenizer import Tokenizer
 from workbench.quantizers.registry import make_quantizer
-from workbench.tasks import codec as ladder
-from workbench.tasks.catalogue import tokenizers
-from workbench.tasks.codec import LADDER, Codec, load_codec
-from workbench.tasks.compress import compress_image, decompress_image, verify
+from workbench.tasks.compress import codec as ladder
+from workbench.tasks.compress.codec import LADDER, Codec, load_codec
+from workbench.tasks.compress.picture import compress_image, decompress_image, verify
 from workbench.tasks.explore.usage import count_usage
-from workbench.tasks.fit.entropy import fit_tables, tokens_of
-from workbench.tasks.fit.recipes import RECIPES
 from workbench.tasks.reconstruct import reconstruct_image, token_map
 from workbench.tasks.tokenize import tokenize_shards
 

@@ -7,7 +7,7 @@ import pytest
 
 from workbench.__main__ import main
 from workbench.errors import InputError
-from workbench.tasks.codes import list_codes
+from workbench.tasks.explore.family import list_codes
 
 QUICK = ("leech", "leech-published", "bsq", "lfq", "fsq", "vq", "e8", "e8x3", "k12")
 

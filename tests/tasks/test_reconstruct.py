@@ -8,8 +8,8 @@ from PIL import Image
 
 from workbench.errors import ImageError, InputError
 from workbench.images.files import read_image, write_png
+from workbench.models.load import load_any_tokenizer
 from workbench.models.tokenizer import Tokenizer
-from workbench.tasks.catalogue import load_any_tokenizer
 from workbench.tasks.reconstruct import error_map, find_jobs, reconstruct_files, reconstruct_image, token_map
 
 RNG = np.random.default_rng(0)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from workbench.tasks.run_plots import loss_plot, quality_plot
-from workbench.tasks.runs import RunState
+from workbench.tasks.plots.run import loss_plot, quality_plot
+from workbench.tasks.runs.runs import RunState
 
 
 def state(losses=(), evaluations=()):

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from workbench.errors import TrainingError
-from workbench.tasks.run_process import Process, alone, at_work, begin, end
+from workbench.tasks.runs.process import Process, alone, at_work, begin, end
 
 PATIENCE = 300  # seconds: far more than any machine needs
 
@@ -117,7 +117,7 @@ def test_the_process_outlives_who_started_it_and_is_found_by_others(run):
     folder.mkdir(parents=True)
     code = f"""
 from pathlib import Path
-from workbench.tasks.run_process import alone, begin
+from workbench.tasks.runs.process import alone, begin
 root = Path({str(run.root)!r})
 with alone(root) as lock:
     begin(root, lock, "one", [{sys.executable!r}, "-c", {SLEEP!r}], folder=root / "one", environment={{}}, at_end=int)

@@ -13,9 +13,11 @@ import pytest
 
 from workbench.errors import InputError, TrainingError
 from workbench.images.files import write_png
-from workbench.tasks import catalogue, runs, training_data
-from workbench.tasks.run_process import alone, at_work
-from workbench.tasks.run_settings import BODIES, QUANTIZERS, Settings, recipe_of
+from workbench.models import load as catalogue
+from workbench.tasks.runs import data as training_data
+from workbench.tasks.runs import runs
+from workbench.tasks.runs.process import alone, at_work
+from workbench.tasks.runs.settings import BODIES, QUANTIZERS, Settings, recipe_of
 
 PATIENCE = 420  # seconds: far more than any machine needs
 
@@ -212,7 +214,7 @@ def test_a_run_from_start_to_model(cache, pictures, monkeypatch):
     wait_for(lambda: runs.state_of("first").losses or runs.state_of("first").state != "running")
     # Another process, such as the app after a restart, finds the run at work, and can stop it.
     code = """
-from workbench.tasks import runs
+from workbench.tasks.runs import runs
 print(runs.state_of("first").state)
 runs.stop("first", wait=300)
 print(runs.state_of("first").state)

@@ -15,15 +15,9 @@ from typer.testing import CliRunner
 
 from workbench.cli.tokenize import app
 from workbench.errors import InputError, ModelError
-from workbench.images.arrays import to_float
-from workbench.images.crops import square_picture
-from workbench.images.files import read_image
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
-from workbench.models.presets import body_preset
-from workbench.models.tokenizer import Tokenizer
-from workbench.tasks.fit.generator_launch import GeneratorPlan, launch_generator
-from workbench.tasks.fit.world import World
-from workbench.tasks.token_shards import (
+from workbench.fit.engine.distributed import World
+from workbench.fit.generator.launch import GeneratorPlan, launch_generator
+from workbench.fit.generator.token_shards import (
     bits_for,
     holds_tokens,
     load_tokens,
@@ -33,7 +27,14 @@ from workbench.tasks.token_shards import (
     unpack_indices,
     write_shard,
 )
-from workbench.tasks.tokenize import load_any_tokenizer, tokenize_shards
+from workbench.images.arrays import to_float
+from workbench.images.crops import square_picture
+from workbench.images.files import read_image
+from workbench.models.load import load_any_tokenizer
+from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+from workbench.models.presets import body_preset
+from workbench.models.tokenizer import Tokenizer
+from workbench.tasks.tokenize import tokenize_shards
 
 
 @pytest.fixture(scope="module")

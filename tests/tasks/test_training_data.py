@@ -12,8 +12,8 @@ from PIL import Image
 from workbench.errors import InputError
 from workbench.images.files import read_image
 from workbench.images.sources import open_source
-from workbench.tasks import training_data
-from workbench.tasks.training_data import held_out_pictures, synthetic_folder, unpack
+from workbench.tasks.runs import data as training_data
+from workbench.tasks.runs.data import held_out_pictures, synthetic_folder, unpack
 
 
 def png(value=7):

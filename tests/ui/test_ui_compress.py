@@ -16,8 +16,8 @@ from stranger import FILE, call, fetched, upload
 
 from workbench.coding.container import pack, unpack
 from workbench.images.files import write_png
-from workbench.tasks.codec import Codec, codec_for, qualities
-from workbench.tasks.compress import compress_image, decompress_image
+from workbench.tasks.compress.codec import Codec, codec_for, qualities
+from workbench.tasks.compress.picture import compress_image, decompress_image
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -90,7 +90,7 @@ def test_a_picture_makes_the_round_trip_to_the_bit(app, picture, image, codec, q
 
 
 def test_a_file_of_any_model_at_hand_is_read(app, image, tiny_model):
-    from workbench.tasks.codec import load_codec
+    from workbench.tasks.compress.codec import load_codec
 
     data = compress_image(image, load_codec(str(tiny_model))).data
     event, answer = call(app, "decode", upload(app, data, "tiny.leech"))

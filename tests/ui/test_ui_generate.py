@@ -10,7 +10,7 @@ from gradio.components.image_editor import EditorData, EditorDataBlobs
 from PIL import Image
 from stranger import FILE, events, fetched, upload
 
-from workbench.tasks import catalogue
+from workbench.models import load as catalogue
 from workbench.tasks.edit import fill
 from workbench.tasks.generate import Order, finished, generate
 from workbench.ui.generate import _asked, _choices, _notice, _preset, _taken

@@ -23,6 +23,8 @@ from typing import Annotated, Any
 
 import typer
 
+from workbench.progress import no_progress
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, everything else on stderr.")]
 
 
@@ -51,7 +53,7 @@ def _plain(value: Any) -> object:  # noqa: ANN401 - whatever json does not know
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[float, str], None]]:
+def progress_bar(title: str) -> Iterator[Callable[[float, str], object]]:
     """Show progress on stderr where that is a terminal; yields the callback (fraction in [0, 1], message).
 
     Example:
@@ -59,7 +61,7 @@ def progress_bar(title: str) -> Iterator[Callable[[float, str], None]]:
         ...     progress(0.5, "half way")
     """
     if not sys.stderr.isatty():
-        yield lambda fraction, message: None  # noqa: ARG005 - nobody is watching
+        yield no_progress
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

@@ -25,7 +25,7 @@ def codes(
     """Measure codes: size, bits, least distance, error of uniform directions, and the bound beside it."""
     import dataclasses
 
-    from workbench.tasks.codes import entropy_effect, list_codes
+    from workbench.tasks.explore.family import entropy_effect, list_codes
 
     with progress_bar("Measuring codes") as progress:
         reports = list_codes(names or (), samples=samples, seed=seed, every_pair=every_pair, progress=progress)

@@ -32,7 +32,7 @@ def compare(
     """
     from workbench.errors import InputError, WorkbenchError
     from workbench.images.files import list_images, read_image
-    from workbench.tasks.catalogue import load_tokenizer
+    from workbench.models.load import load_tokenizer
     from workbench.tasks.compare import compare_codes, compare_models, matched_models, winners
 
     if models and under:

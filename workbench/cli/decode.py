@@ -30,8 +30,8 @@ def decode(
 
     from workbench.errors import InputError
     from workbench.images.files import write_png
-    from workbench.tasks.compress import decompress_image, describe
-    from workbench.tasks.compress_files import decompress_files, find_compressed
+    from workbench.tasks.compress.files import decompress_files, find_compressed
+    from workbench.tasks.compress.picture import decompress_image, describe
 
     piped, to_stdout = Path("-") in inputs, out == Path("-")
     if (piped or to_stdout) and (len(inputs) != 1 or (not piped and inputs[0].is_dir())):

@@ -11,7 +11,7 @@ import typer
 from workbench.cli.generate import Drawing, with_drawing
 
 if TYPE_CHECKING:
-    from workbench.tasks.catalogue import Pair
+    from workbench.models.load import Pair
     from workbench.tasks.generate import Drawn, Order, Watch
 
 app = typer.Typer(help="Draw parts of a picture anew: a masked part, a border around it, or its details.")

@@ -34,9 +34,9 @@ def encode(
     """
     from workbench.errors import InputError
     from workbench.images.files import read_image
-    from workbench.tasks.codec import codec_for
-    from workbench.tasks.compress import compress_image
-    from workbench.tasks.compress_files import compress_files, find_pictures, write_bytes
+    from workbench.tasks.compress.codec import codec_for
+    from workbench.tasks.compress.files import compress_files, find_pictures, write_bytes
+    from workbench.tasks.compress.picture import compress_image
 
     piped, to_stdout = Path("-") in inputs, out == Path("-")
     if (piped or to_stdout) and (len(inputs) != 1 or (not piped and inputs[0].is_dir())):

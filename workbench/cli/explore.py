@@ -82,9 +82,9 @@ def usage(
 ) -> None:
     """Count the words that a model uses on pictures: how many, how evenly, of which shape, beside even use."""
     from workbench.images.sources import open_source
-    from workbench.tasks.catalogue import default_tokenizer, load_tokenizer
+    from workbench.models.load import default_tokenizer, load_tokenizer
     from workbench.tasks.explore.usage import count_usage, training_curve
-    from workbench.tasks.explore.usage_plots import curve_plot, save_plots, usage_plots
+    from workbench.tasks.plots.usage import curve_plot, save_plots, usage_plots
 
     source = open_source(inputs)
     curve = training_curve(run) if run else None

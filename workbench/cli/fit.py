@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli import Json, print_json, progress_bar
+from workbench.progress import no_progress
 
 if TYPE_CHECKING:
-    from workbench.tasks.fit.plan import Plan
+    from workbench.fit.plan import Plan
 
 app = typer.Typer(help="Train a model.")
 _EVERY = 30.0  # seconds between lines where there is no terminal
@@ -33,7 +34,7 @@ def fit(
     """Train what a plan says, going on where an earlier run of it stopped."""
     from dataclasses import replace
 
-    from workbench.tasks.fit.plan import read_plan
+    from workbench.fit.plan import read_plan
 
     given = read_plan(plan)
     given = replace(given, set=(*given.set, *(set_ or ())), out=out or given.out)
@@ -63,8 +64,8 @@ def train(plan: "Plan", *, device: str | None = None, dry_run: bool = False) -> 
 
 
 def _train(plan: "Plan", *, device: str | None, dry_run: bool, json: bool) -> int:
-    from workbench.tasks.fit.launch import estimate, launch
-    from workbench.tasks.fit.world import joined
+    from workbench.fit.engine.distributed import joined
+    from workbench.fit.tokenizer.launch import estimate, launch
 
     with joined(device) as world:
         if dry_run:
@@ -91,10 +92,10 @@ def _train(plan: "Plan", *, device: str | None, dry_run: bool, json: bool) -> in
 
 
 @contextmanager
-def _shown(wanted: bool) -> Iterator[Callable[[float, str], None]]:
+def _shown(wanted: bool) -> Iterator[Callable[[float, str], object]]:
     """A bar where there is a terminal, a line now and then where there is none."""
     if not wanted:
-        yield lambda fraction, message: None  # noqa: ARG005 - another process shows it
+        yield no_progress
         return
     last = 0.0
 

@@ -14,8 +14,8 @@ import typer
 from workbench.cli import Json, print_json, progress_bar
 
 if TYPE_CHECKING:
+    from workbench.models.load import Pair
     from workbench.models.sampling import Controls
-    from workbench.tasks.catalogue import Pair
     from workbench.tasks.generate import Drawn, Order, Watch
 
     Stages = Callable[[Pair, Order, Watch], Iterator[Drawn]]
@@ -83,7 +83,7 @@ class Drawing:
             InputError: if an option is out of range.
         """
         from workbench.errors import ImageError
-        from workbench.tasks.catalogue import default_generator, load_generator
+        from workbench.models.load import default_generator, load_generator
         from workbench.tasks.generate import Order, Watch, finished, fresh_seed, in_turn
 
         if self.out.suffix.lower() == ".png" and self.out.exists() and not self.force:

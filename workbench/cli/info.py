@@ -19,7 +19,7 @@ def info(
     json: Json = False,
 ) -> None:
     """Show the header of a file. The file must be whole; its model need not be at hand."""
-    from workbench.tasks.compress import describe, read_leech
+    from workbench.tasks.compress.picture import describe, read_leech
 
     container = read_leech(sys.stdin.buffer if file == Path("-") else file)
     row = {"file": str(file), **describe(container)}

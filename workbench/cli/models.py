@@ -12,7 +12,7 @@ app = typer.Typer(help="List the models at hand.")
 @app.command("models")
 def models(json: Json = False) -> None:
     """List the models at hand: where each lies, its codebook, bits a token, tokens a patch, its side, size on disk."""
-    from workbench.tasks.catalogue import models_at_hand
+    from workbench.models.load import models_at_hand
 
     rows = [entry.row() for entry in models_at_hand()]
     if json:

@@ -29,7 +29,7 @@ def reconstruct(
     A folder is walked, and the result of DIR/a/b.jpg is called a/b.png below the folder for results. A picture that
     cannot be read is listed at the end and does not stop the others; the exit status is then 1.
     """
-    from workbench.tasks.catalogue import default_tokenizer, load_any_tokenizer
+    from workbench.models.load import default_tokenizer, load_any_tokenizer
     from workbench.tasks.reconstruct import find_jobs, reconstruct_files
 
     jobs = find_jobs(inputs)

@@ -34,9 +34,9 @@ def tokenize(
     Run it again to go on where it stopped. With `torchrun --nproc-per-node N -m workbench tokenize ...` the
     shards are shared out among N processes.
     """
-    from workbench.tasks.catalogue import default_tokenizer
-    from workbench.tasks.fit.world import joined
-    from workbench.tasks.tokenize import load_any_tokenizer, tokenize_shards
+    from workbench.fit.engine.distributed import joined
+    from workbench.models.load import default_tokenizer, load_any_tokenizer
+    from workbench.tasks.tokenize import tokenize_shards
 
     with joined(device) as world:
         tokenizer = load_any_tokenizer(model or default_tokenizer())

@@ -24,7 +24,7 @@ def verify(
     The exit status is 1 if any file is not sound.
     """
     from workbench.errors import WorkbenchError
-    from workbench.tasks import compress
+    from workbench.tasks.compress import picture as compress
 
     rows = []
     for file in files:

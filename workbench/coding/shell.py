@@ -36,8 +36,8 @@ from workbench.coding import rangecoder
 from workbench.coding.fixedpoint import ONE, SCORE, exp2_down, exp2_table, log2_up
 from workbench.coding.rangecoder import Int
 from workbench.errors import InputError
-from workbench.lattices.bricks import NUM_OCTADS, NUM_PAIRS, NUM_WORDS, shapes_of
 from workbench.lattices.code import Code
+from workbench.lattices.partition.bricks import NUM_OCTADS, NUM_PAIRS, NUM_WORDS, shapes_of
 
 GROUPS = NUM_OCTADS + NUM_WORDS + NUM_PAIRS
 SUM_BITS = 24

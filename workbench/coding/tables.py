@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench import hub
+from workbench import atomic
 from workbench.coding.context import Context, Stage
 from workbench.coding.entropy import NUMBERS, EntropyModel
 from workbench.coding.fixed import Fixed
@@ -94,7 +94,7 @@ def save_tables(tables: Tables, folder: Path) -> Path:
         arrays |= {f"context.{number}.{name}": np.ascontiguousarray(table) for name, table in stage._asdict().items()}
     content = save(arrays, {"codebook": tables.codebook, "weights": tables.weights, "kind": "entropy"})
     path = folder / TABLES_FILE
-    with hub.replacing(path) as file:
+    with atomic.replacing(path) as file:
         file.write(content)
     return path
 

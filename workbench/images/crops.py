@@ -8,7 +8,7 @@ random.
 
 __all__ = ["CropSampler", "Pictures", "load_pictures", "share_weights", "square_picture"]
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,8 +18,7 @@ from torch import Tensor
 
 from workbench.errors import ImageError, InputError
 from workbench.images.sources import Source
-
-Progress = Callable[[float, str], None]
+from workbench.progress import Progress
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from typing import Self
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from workbench import hub
+from workbench import atomic, hub
 from workbench.models.weights import load_weights, save_weights
 
 
@@ -83,5 +83,5 @@ class FeatureNetwork(nn.Module):
     def save_pretrained(self, directory: Path) -> None:
         """Write `config.json` and `model.safetensors` (fp16)."""
         directory.mkdir(parents=True, exist_ok=True)
-        hub.write_text(directory / "config.json", json.dumps(self.config, indent=2) + "\n")
+        atomic.write_text(directory / "config.json", json.dumps(self.config, indent=2) + "\n")
         save_weights(directory / "model.safetensors", self.state_dict())

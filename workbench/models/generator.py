@@ -18,9 +18,9 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-from workbench import hub
+from workbench import atomic, hub
 from workbench.errors import InputError, ModelError, did_you_mean
-from workbench.lattices.registry import make_code
+from workbench.lattices.codes.registry import make_code
 from workbench.models.heads.digits import DigitsHead
 from workbench.models.heads.full import FullHead
 from workbench.models.heads.head import Head
@@ -220,7 +220,7 @@ class Generator(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write `config.json` and `model.safetensors` (fp16), each replaced whole."""
         save_directory.mkdir(parents=True, exist_ok=True)
-        hub.write_text(save_directory / "config.json", json.dumps(self.config, indent=2) + "\n")
+        atomic.write_text(save_directory / "config.json", json.dumps(self.config, indent=2) + "\n")
         save_weights(save_directory / "model.safetensors", self.state_dict())
 
 

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from workbench import hub
+from workbench import atomic, hub
 from workbench.errors import InputError, ModelError
 from workbench.images.crops import square_picture
 from workbench.models.tokenizer import Reconstruction, Tokenizer, as_images
@@ -181,7 +181,7 @@ class MultiScaleTokenizer(Tokenizer):
         save_directory.mkdir(parents=True, exist_ok=True)
         gains = [round(float(gain), 6) for gain in self.quantizer.gains]
         config = self.config | {"quantizer": self.config["quantizer"] | {"gains": gains}}
-        hub.write_text(save_directory / "config.json", json.dumps(config, indent=2) + "\n")
+        atomic.write_text(save_directory / "config.json", json.dumps(config, indent=2) + "\n")
         state = self.state_dict()
         del state[_GAINS]  # the configuration has them, to more digits
         save_weights(save_directory / "model.safetensors", state)

@@ -26,7 +26,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from workbench import hub
+from workbench import atomic, hub
 from workbench.errors import InputError, ModelError
 from workbench.models.conv import ConvDecoder, ConvEncoder
 from workbench.models.presets import make_body
@@ -272,7 +272,7 @@ class Tokenizer(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write `config.json` and `model.safetensors` (fp16), each replaced whole."""
         save_directory.mkdir(parents=True, exist_ok=True)
-        hub.write_text(save_directory / "config.json", json.dumps(self.config, indent=2) + "\n")
+        atomic.write_text(save_directory / "config.json", json.dumps(self.config, indent=2) + "\n")
         save_weights(save_directory / "model.safetensors", self.state_dict())
 
     # ---- parts

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workbench import hub
+from workbench import atomic
 from workbench.errors import ModelError
 
 HEADER_BYTES = 16 << 20
@@ -140,7 +140,7 @@ def save_weights(path: Path, state: Mapping[str, Tensor], *, dtype: torch.dtype 
         header[key] = {"dtype": _NAMES[types[key]], "shape": list(tensor.shape), "data_offsets": [start, end]}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)  # tensors begin at a multiple of eight bytes
-    with hub.replacing(path) as file:
+    with atomic.replacing(path) as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for key, tensor in kept.items():  # one at a time: a large model is never in memory twice
             file.write(_bytes(key, tensor, types[key]))

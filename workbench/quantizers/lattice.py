@@ -13,7 +13,7 @@ from torch import Tensor
 
 from workbench.errors import InputError
 from workbench.lattices.code import Code
-from workbench.lattices.search import nearest
+from workbench.lattices.search.nearest import nearest
 from workbench.quantizers.estimators import Estimator, straight_through
 from workbench.quantizers.quantizer import Penalty, Quantizer
 from workbench.quantizers.sphere import unit

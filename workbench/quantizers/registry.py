@@ -1,7 +1,7 @@
 """Quantizers by name: plain numbers and names in, so that a model's configuration can say which one it has.
 
-Every code of `workbench.lattices.registry` is a quantizer under its own name (`leech`, `e8`, `random`, …). Beside them
-stand those that are rules and not tables (`bsq`, `lfq`, `fsq`), the learned one (`vq`), and those made of others
+Every code of `workbench.lattices.codes.registry` is a quantizer under its own name (`leech`, `e8`, `random`, …). Beside
+them stand those that are rules and not tables (`bsq`, `lfq`, `fsq`), the learned one (`vq`), and those made of others
 (`product`, `residual`). Penalties and the gradient estimator are chosen here by numbers and names as well.
 """
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from workbench.errors import InputError, did_you_mean
 from workbench.lattices.code import Code
-from workbench.lattices.registry import code_names, make_code
+from workbench.lattices.codes.registry import code_names, make_code
 from workbench.quantizers.bsq import BinaryQuantizer, bsq
 from workbench.quantizers.composite import ProductQuantizer, ResidualQuantizer
 from workbench.quantizers.estimators import Estimator, rotation, straight_through

@@ -18,12 +18,11 @@ from torch.nn import functional as F
 
 from workbench.errors import InputError, ModelError
 from workbench.metrics.distortion import measure
+from workbench.models.load import load_tokenizer, perceptual_distance, tokenizers
 from workbench.models.tokenizer import Tokenizer, as_images
+from workbench.progress import Progress, no_progress
 from workbench.quantizers.registry import make_quantizer
-from workbench.tasks.catalogue import load_tokenizer, perceptual_distance, tokenizers
 from workbench.tasks.reconstruct import reconstruct_image
-
-Progress = Callable[[float, str], None]
 
 # Measures and whether more of it is better.
 _BETTER: Mapping[str, Callable[[Iterable[float]], float]] = {
@@ -82,7 +81,7 @@ def compare_models(
     image: np.ndarray,
     names: Sequence[str],
     *,
-    progress: Progress = lambda fraction, message: None,  # noqa: ARG005 - nobody is watching
+    progress: Progress = no_progress,
 ) -> list[Comparison]:
     """Send one picture through several tokenizers.
 

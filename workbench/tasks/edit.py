@@ -14,8 +14,8 @@ import torch
 
 from workbench.errors import InputError
 from workbench.images.crops import square_picture
+from workbench.models.load import Pair
 from workbench.models.sampling import Given, keep_coarse, keep_outside
-from workbench.tasks.catalogue import Pair
 from workbench.tasks.generate import UNWATCHED, Drawn, Order, Watch, check_order, draw, numbered
 
 

@@ -44,8 +44,9 @@ from workbench import __version__
 from workbench.errors import InputError, WorkbenchError
 from workbench.images.files import write_png
 from workbench.models.generator import class_index
+from workbench.models.load import Pair
 from workbench.models.sampling import CONTROL_PRESETS, Controls, Given, check_controls, sample
-from workbench.tasks.catalogue import Pair
+from workbench.progress import Progress, no_progress
 
 MAX_PICTURES = 64  # of one batch
 MAX_SEED = 2**31 - 1
@@ -61,7 +62,7 @@ class Watch:
     """
 
     stop: Callable[[], bool] = lambda: False
-    progress: Callable[[float, str], None] = lambda fraction, message: None  # noqa: ARG005 - nobody is watching
+    progress: Progress = no_progress
 
 
 UNWATCHED = Watch()

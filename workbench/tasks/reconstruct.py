@@ -18,7 +18,7 @@ __all__ = [
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -28,11 +28,10 @@ import numpy as np
 from workbench.errors import ImageError, InputError, WorkbenchError
 from workbench.images.files import FoundImage, list_images, read_image, write_png
 from workbench.metrics.distortion import measure
+from workbench.models.load import perceptual_distance
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer
-from workbench.tasks.catalogue import perceptual_distance
-
-Progress = Callable[[float, str], None]
+from workbench.progress import Progress
 
 # The inferno colours (CC0, S. van der Walt and N. Smith) at nine even steps: dark is no error, light is much.
 _INFERNO = np.array(

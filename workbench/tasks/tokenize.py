@@ -5,12 +5,12 @@ processes in turn; each is written whole and its JSON last, so after an interrup
 SHA-256, are passed over and the others are made. At the end the first process writes `manifest.json` over all.
 """
 
-__all__ = ["Bulk", "load_any_tokenizer", "tokenize_shards"]
+__all__ = ["Bulk", "tokenize_shards"]
 
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -19,17 +19,17 @@ from typing import Any
 
 import numpy as np
 
-from workbench import hub
+from workbench import atomic
 from workbench.errors import ImageError, InputError
+from workbench.fit.engine.distributed import World
+from workbench.fit.generator.token_shards import bits_for, made_by, write_shard
 from workbench.images.arrays import to_float
 from workbench.images.crops import square_picture
 from workbench.images.sources import Sample, Source, open_source
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer
-from workbench.tasks.fit.world import World
-from workbench.tasks.token_shards import bits_for, made_by, write_shard
+from workbench.progress import Progress, no_progress
 
-Progress = Callable[[float, str], None]
 _log = logging.getLogger(__name__)
 
 
@@ -74,7 +74,7 @@ def tokenize_shards(
     batch_size: int = 16,
     per_shard: int = 1024,
     world: World | None = None,
-    progress: Progress = lambda fraction, message: None,  # noqa: ARG005 - nobody is watching
+    progress: Progress = no_progress,
 ) -> Bulk:
     """Tokenize pictures shard by shard, leaving out those that are done.
 
@@ -124,7 +124,7 @@ def tokenize_shards(
     manifest = out / "manifest.json"
     if world.first:
         shards = [{key: value for key, value in record.items() if key not in about} for record in records]
-        hub.write_text(manifest, json.dumps({**about, "shards": shards}, indent=1, ensure_ascii=False) + "\n")
+        atomic.write_text(manifest, json.dumps({**about, "shards": shards}, indent=1, ensure_ascii=False) + "\n")
     progress(1.0, f"{len(records)} shards")
     return Bulk(
         shards=len(records),
@@ -134,21 +134,6 @@ def tokenize_shards(
         passed_over=tuple(name for record in records for name in record["passed_over"]),
         manifest=manifest,
     )
-
-
-def load_any_tokenizer(name: str) -> Tokenizer:
-    """Load a tokenizer of one scale or of several, by name, folder or hub id.
-
-    Raises:
-        ModelError: if there is none, or it cannot be used.
-    """
-    if name.startswith("upstream:"):
-        from workbench.models.upstream import load_tokenizer
-
-        return load_tokenizer(name)
-    directory = hub.resolve(name, kind="tokenizer")
-    several = hub.kind_of(directory) == "multiscale-tokenizer"
-    return MultiScaleTokenizer.from_pretrained(directory) if several else Tokenizer.from_pretrained(directory)
 
 
 def _units(data: Sequence[str | Path], per_shard: int) -> Iterator[_Unit]:

@@ -14,11 +14,12 @@ from gradio.utils import get_upload_folder
 
 from workbench.errors import InputError
 from workbench.images.sources import open_source
+from workbench.models.load import load_tokenizer
 from workbench.models.tokenizer import Tokenizer
-from workbench.tasks.catalogue import load_tokenizer
 from workbench.tasks.explore import usage as use
-from workbench.tasks.explore import usage_plots, words
+from workbench.tasks.explore import words
 from workbench.tasks.explore.code import CODES, view_code
+from workbench.tasks.plots import usage as usage_plots
 from workbench.ui.context import Context, shown_errors
 from workbench.ui.figures import cells, figures_table
 from workbench.ui.look import intro

@@ -6,9 +6,9 @@ import gradio as gr
 import numpy as np
 
 from workbench.images.files import read_image
-from workbench.tasks.catalogue import default_tokenizer, load_tokenizer
+from workbench.models.load import default_tokenizer, load_tokenizer
 from workbench.tasks.compare import Comparison, compare_codes, compare_models, matched_models, winners
-from workbench.tasks.explore.plots import ACCENT, dress
+from workbench.tasks.plots.figures import ACCENT, dress
 from workbench.ui.context import Context, shown_errors, shown_progress
 from workbench.ui.gallery import gallery, item
 from workbench.ui.look import intro

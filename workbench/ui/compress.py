@@ -17,10 +17,10 @@ from workbench.coding.tables import load_tables
 from workbench.errors import ContainerError, InputError, UnknownModelError, WorkbenchError
 from workbench.images.files import read_image
 from workbench.metrics.distortion import psnr
-from workbench.tasks import catalogue
-from workbench.tasks.codec import Codec, codec_for, qualities
-from workbench.tasks.compress import SUFFIX, Compressed, compress_image, decompress_image, describe
-from workbench.tasks.compress_compare import AtSize, compare_at_size, curve_plot, our_curve, picture_curves
+from workbench.models import load as catalogue
+from workbench.tasks.compress.baselines import AtSize, compare_at_size, curve_plot, our_curve, picture_curves
+from workbench.tasks.compress.codec import Codec, codec_for, qualities
+from workbench.tasks.compress.picture import SUFFIX, Compressed, compress_image, decompress_image, describe
 from workbench.ui.context import Context, shown_errors, shown_progress
 from workbench.ui.figures import cells, figures_table
 from workbench.ui.gallery import gallery, item

@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 import gradio as gr
 
 from workbench.errors import InputError, WorkbenchError, did_you_mean
-from workbench.tasks import catalogue
+from workbench.models import load as catalogue
 from workbench.ui.pictures import example_pictures
 
 P = ParamSpec("P")
@@ -140,7 +140,7 @@ def shown_errors(function: Callable[P, R]) -> Callable[P, R]:
     return guarded
 
 
-def shown_progress(progress: gr.Progress) -> Callable[[float, str], None]:
+def shown_progress(progress: gr.Progress) -> Callable[[float, str], object]:
     """The callback of a task that moves a bar of the page."""
 
     def tell(fraction: float, message: str) -> None:

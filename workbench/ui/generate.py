@@ -12,8 +12,8 @@ import numpy as np
 
 from workbench.errors import InputError, ModelError
 from workbench.images.files import read_image, read_mask
+from workbench.models import load as catalogue
 from workbench.models.sampling import CONTROL_PRESETS, Controls
-from workbench.tasks import catalogue
 from workbench.tasks.edit import extend, fill, redraw_details
 from workbench.tasks.generate import MAX_PICTURES, MAX_SEED, Drawn, Order, fresh_seed, generate, in_turn, write_pictures
 from workbench.ui.context import Context, shown_errors

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import gradio as gr
 
-from workbench.tasks.codes import CodeReport, list_codes
-from workbench.tasks.explore.plots import least_distance_plot
+from workbench.tasks.explore.family import CodeReport, list_codes
+from workbench.tasks.plots.figures import least_distance_plot
 from workbench.ui.context import shown_errors
 
 _CODES = (

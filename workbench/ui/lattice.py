@@ -10,10 +10,11 @@ import numpy as np
 
 from workbench.errors import InputError
 from workbench.images.files import read_image
-from workbench.tasks.catalogue import load_tokenizer
+from workbench.models.load import load_tokenizer
 from workbench.tasks.explore import code as codes
-from workbench.tasks.explore import golay, plots
+from workbench.tasks.explore import golay
 from workbench.tasks.explore.patch import patch_vector
+from workbench.tasks.plots import figures as plots
 from workbench.ui.arrays import array_html, word_html
 from workbench.ui.context import Context, shown_errors
 from workbench.ui.figures import cells, figures_table

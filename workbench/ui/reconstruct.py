@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 
 from workbench.images.files import read_image
-from workbench.tasks.catalogue import load_any_tokenizer
+from workbench.models.load import load_any_tokenizer
 from workbench.tasks.reconstruct import Reconstructed, error_map, reconstruct_image, token_map
 from workbench.ui.context import Context, shown_errors
 from workbench.ui.figures import cells, figures_table

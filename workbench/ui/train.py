@@ -10,9 +10,9 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from workbench.errors import InputError
-from workbench.tasks import runs
-from workbench.tasks.run_plots import loss_plot, quality_plot
-from workbench.tasks.run_settings import BODIES, LEAST_MINUTES, MOST_MINUTES, QUANTIZERS, Settings
+from workbench.tasks.plots.run import loss_plot, quality_plot
+from workbench.tasks.runs import runs
+from workbench.tasks.runs.settings import BODIES, LEAST_MINUTES, MOST_MINUTES, QUANTIZERS, Settings
 from workbench.ui.context import Context, shown_errors, shown_progress
 from workbench.ui.figures import cells, figures_table
 from workbench.ui.look import intro

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from workbench.lattices.registry import make_code
+from workbench.lattices.codes.registry import make_code
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ BOOKS = {
 
 @pytest.mark.parametrize("case", BOOKS)
 def test_a_codebook_that_is_not_ours_is_refused(recorded, book, case, tmp_path):
-    from workbench.lattices.registry import make_code
+    from workbench.lattices.codes.registry import make_code
 
     change, message = BOOKS[case]
     state = {"quantizer.lfq.embedding.weight": change(book)}
@@ -105,7 +105,7 @@ def test_a_codebook_that_is_not_ours_is_refused(recorded, book, case, tmp_path):
 
 
 def test_a_key_bias_that_is_not_zero_is_refused(tmp_path):
-    from workbench.lattices.registry import make_code
+    from workbench.lattices.codes.registry import make_code
 
     state = {"blocks.0.attn.zero_k_bias": torch.tensor([0.0, 1e-3])}
     with pytest.raises(ModelError, match="must be zero"):

@@ -150,7 +150,7 @@ def test_a_published_generator_loads_by_its_name_like_any_other(converted, monke
 
 
 def test_a_converted_generator_is_in_the_lists_and_brings_its_own_tokenizer(converted, monkeypatch):
-    from workbench.tasks import catalogue
+    from workbench.models import load as catalogue
 
     monkeypatch.setenv("WORKBENCH_CACHE", str(converted.parent))
     monkeypatch.setattr(catalogue, "_fetched", lambda: iter(()))

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from workbench.__main__ import main
-from workbench.lattices.registry import make_code
+from workbench.lattices.codes.registry import make_code
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer
 from workbench.models.upstream.convert import convert

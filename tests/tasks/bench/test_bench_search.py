@@ -7,8 +7,8 @@ import torch
 
 from workbench.__main__ import main
 from workbench.errors import InputError
-from workbench.lattices.registry import make_code
-from workbench.lattices.search import nearest
+from workbench.lattices.codes.registry import make_code
+from workbench.lattices.search.nearest import nearest
 from workbench.tasks.bench import search as bench
 from workbench.tasks.bench.ceilings import Ceilings
 

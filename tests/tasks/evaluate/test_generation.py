@@ -14,9 +14,9 @@ from workbench.images.sources import open_source
 from workbench.metrics.distribution import Moments, frechet_distance
 from workbench.metrics.usage import UsageCounter
 from workbench.models.generator import Generator
+from workbench.models.load import Pair
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.presets import body_preset
-from workbench.tasks.catalogue import Pair
 from workbench.tasks.evaluate.generation import evaluate_generation
 from workbench.tasks.evaluate.samples import draw_pictures
 from workbench.tasks.evaluate.spaces import FeatureSpace

@@ -13,11 +13,11 @@ from workbench.__main__ import main
 from workbench.errors import InputError
 from workbench.images.sources import open_source
 from workbench.metrics.distortion import psnr
-from workbench.tasks.codec import load_codec
-from workbench.tasks.compress import compress_image, decompress_image
+from workbench.tasks.compress.codec import load_codec
+from workbench.tasks.compress.picture import compress_image, decompress_image
 from workbench.tasks.evaluate.baselines import Files, baselines, encode_to_size
 from workbench.tasks.evaluate.rate_distortion import OURS, Curve, _bjontegaard, evaluate_rate_distortion
-from workbench.tasks.evaluate.rate_page import write_page
+from workbench.tasks.plots.rate_distortion import write_page
 
 
 def picture(seed, height=120, width=184):

@@ -11,10 +11,10 @@ from workbench.errors import InputError
 from workbench.images.files import read_image, write_png
 from workbench.images.sources import open_source
 from workbench.models.generator import Generator
+from workbench.models.load import Pair
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.presets import body_preset
 from workbench.models.tokenizer import Tokenizer
-from workbench.tasks.catalogue import Pair
 from workbench.tasks.evaluate.axes import (
     codebook_axis,
     example_sets,

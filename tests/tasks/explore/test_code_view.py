@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from workbench.errors import InputError
-from workbench.lattices.registry import make_code
-from workbench.lattices.search import nearest
+from workbench.lattices.codes.registry import make_code
+from workbench.lattices.search.nearest import nearest
 from workbench.tasks.explore.code import CODES, nearest_words, project, view_code
 from workbench.tasks.explore.golay import arrangement
 

@@ -11,9 +11,9 @@ from workbench.errors import InputError
 from workbench.images.files import write_png
 from workbench.images.sources import open_source
 from workbench.models.tokenizer import Tokenizer, as_images
-from workbench.tasks.explore import usage_plots
 from workbench.tasks.explore.usage import KEPT, count_usage, highlight, stream_usage, training_curve
 from workbench.tasks.explore.words import decode_words, map_words, principal_axes, sheet, with_umap
+from workbench.tasks.plots import usage as usage_plots
 
 
 @pytest.fixture(scope="module")

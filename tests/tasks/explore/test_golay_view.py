@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from workbench.errors import InputError
-from workbench.lattices.golay import golay_code
+from workbench.lattices.golay.code import golay_code
 from workbench.tasks.explore.golay import CODE, arrangement, view_positions
 
 WORDS = golay_code(CODE).words.astype(int)

@@ -36,8 +36,8 @@ def generation(
     """
     from workbench.errors import InputError, did_you_mean
     from workbench.images.sources import open_source
+    from workbench.models.load import default_generator, load_generator
     from workbench.models.sampling import CONTROL_PRESETS
-    from workbench.tasks.catalogue import default_generator, load_generator
     from workbench.tasks.evaluate.generation import evaluate_generation
     from workbench.tasks.evaluate.spaces import load_space
 

@@ -25,14 +25,14 @@ def rate_distortion(
     json: Json = False,
 ) -> None:
     """Compare .leech files with JPEG, WebP, AVIF, JPEG 2000 and JPEG XL: curves, equal file sizes, speed."""
-    from workbench import hub
+    from workbench import atomic
     from workbench.errors import InputError
     from workbench.images.sources import open_source
-    from workbench.tasks.catalogue import default_tokenizer, perceptual_distance
-    from workbench.tasks.codec import load_codec, qualities
+    from workbench.models.load import default_tokenizer, perceptual_distance
+    from workbench.tasks.compress.codec import load_codec, qualities
     from workbench.tasks.evaluate.baselines import baselines
     from workbench.tasks.evaluate.rate_distortion import evaluate_rate_distortion
-    from workbench.tasks.evaluate.rate_page import write_page
+    from workbench.tasks.plots.rate_distortion import write_page
 
     if plot is not None and plot.exists() and not force:
         raise InputError(f"{plot} exists: add --force to replace it, or write somewhere else")
@@ -53,7 +53,7 @@ def rate_distortion(
         for curve in result.curves:
             content = {"name": curve.name, "description": curve.description, "results": curve.results}
             name = "".join(letter if letter.isalnum() else "-" for letter in curve.name).lower()
-            hub.write_text(curves / f"{name}.json", json_module.dumps(content, indent=2) + "\n")
+            atomic.write_text(curves / f"{name}.json", json_module.dumps(content, indent=2) + "\n")
     if json:
         print_json(result.row())
         return

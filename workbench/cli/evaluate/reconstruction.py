@@ -27,10 +27,9 @@ def reconstruction(
     only where the package and its backbone are at hand.
     """
     from workbench.images.sources import open_source
-    from workbench.tasks.catalogue import default_tokenizer
+    from workbench.models.load import default_tokenizer, load_any_tokenizer
     from workbench.tasks.evaluate.reconstruction import evaluate_reconstruction
     from workbench.tasks.evaluate.spaces import find_lpips, load_space
-    from workbench.tasks.tokenize import load_any_tokenizer
 
     spaces = [load_space(name, download=download) for name in features or ["leaf"]]
     perceptual = [space.perceptual for space in spaces if space.perceptual is not None]

@@ -123,7 +123,7 @@ def _sets(data: Sequence[str] | None, folder: Path) -> "dict[str, Source]":
 
 
 def _codebook(tokenizer: Sequence[str] | None, sets: "dict[str, Source]", limit: int) -> "Axis":
-    from workbench.tasks.catalogue import default_tokenizer, load_tokenizer
+    from workbench.models.load import default_tokenizer, load_tokenizer
     from workbench.tasks.evaluate.axes import codebook_axis, first_pictures
 
     model = load_tokenizer(tokenizer[0] if tokenizer else default_tokenizer())
@@ -132,9 +132,8 @@ def _codebook(tokenizer: Sequence[str] | None, sets: "dict[str, Source]", limit:
 
 
 def _shift(tokenizer: Sequence[str] | None, sets: "dict[str, Source]", limit: int) -> "Axis":
-    from workbench.tasks.catalogue import DEFAULT, tokenizers
+    from workbench.models.load import DEFAULT, load_any_tokenizer, tokenizers
     from workbench.tasks.evaluate.axes import shift_axis
-    from workbench.tasks.tokenize import load_any_tokenizer
 
     names = tokenizer or [entry.name for entry in tokenizers() if entry.name in DEFAULT]
     return shift_axis([load_any_tokenizer(name) for name in names], sets, limit=limit)
@@ -145,7 +144,7 @@ def _sampling(
 ) -> "list[Axis]":
     from workbench.errors import InputError
     from workbench.images.sources import open_source
-    from workbench.tasks.catalogue import default_generator, generators, load_generator
+    from workbench.models.load import default_generator, generators, load_generator
     from workbench.tasks.evaluate.axes import sampling_axes
     from workbench.tasks.evaluate.spaces import load_space
 

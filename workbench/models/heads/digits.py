@@ -3,7 +3,7 @@
 The proper sum is log p(k) = Σ_i log softmax(ℓ_i)[v_ki]. Its probabilities over the codewords add up to far less than
 one, since nearly all of the 9²⁴ digit strings are no codewords, and that is what its bits a token count. The published
 training loss is `published_loss`: the *mean* over the 24 digits, not normalised over the codewords either.
-Sampling does normalise, by drawing from the codewords only, each with its share (`lattices/sampling.py`).
+Sampling does normalise, by drawing from the codewords only, each with its share (`lattices/partition/sampling.py`).
 """
 
 __all__ = ["DigitsHead", "published_loss"]
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from workbench.lattices.code import Code
-from workbench.lattices.kbest import MAX_K, best_codewords
-from workbench.lattices.partition import LEVELS, digits_of, log_score
-from workbench.lattices.sampling import sample_codewords
+from workbench.lattices.partition.best import MAX_K, best_codewords
+from workbench.lattices.partition.sampling import sample_codewords
+from workbench.lattices.partition.sums import LEVELS, digits_of, log_score
 from workbench.models.heads.head import Head, Sampling, cooled, draw, mixed
 
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, log_softmax
 from torch.utils.checkpoint import checkpoint
 
-from workbench.lattices.autograd import Context
 from workbench.lattices.code import Code
+from workbench.lattices.partition.autograd import Context
 from workbench.models.heads.head import Head, Sampling, cooled, draw, log_frequencies, mixed
 
 _BYTES = 100 * 2**20  # logits held at a time

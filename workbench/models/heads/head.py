@@ -30,9 +30,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from workbench.errors import InputError
-from workbench.lattices.autograd import Context
 from workbench.lattices.code import Code
-from workbench.lattices.sampling import draw_columns
+from workbench.lattices.partition.autograd import Context
+from workbench.lattices.partition.sampling import draw_columns
 
 Loss = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 

@@ -2,7 +2,7 @@
 
 p(k) = Σ_m π_m p_m(k), with p_m(k) = exp(Σ_i ℓ_m[i, v_ki] + u[group of k]) / Z_m: M components m with logits ℓ_m and
 weight π_m, all linear in the features. Z_m, the sum over the 196,560 codewords and no others, comes from the
-structure of the code (`lattices/partition.py`). Two options keep the law exact: *word logits* u, one number for each
+structure of the code (`lattices/partition/sums.py`). Two options keep it exact: *word logits* u, one number for each
 octad and each Golay word, shared by the components; and a *table*, fixed frequencies of the codewords in the training
 tokens, as one more component. The table has at most half of the weight: at first it knows more than the others, and
 with all of the weight it would leave them nothing to learn from.
@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, logsigmoid, pad
 
 from workbench.errors import InputError
-from workbench.lattices.bricks import NUM_PAIRS, shapes_of
 from workbench.lattices.code import Code
-from workbench.lattices.kbest import MAX_K, best_codewords
-from workbench.lattices.partition import LEVELS, NUM_WORD_LOGITS, digits_of, groups_of, log_partition, log_score
-from workbench.lattices.sampling import sample_codewords
+from workbench.lattices.partition.best import MAX_K, best_codewords
+from workbench.lattices.partition.bricks import NUM_PAIRS, shapes_of
+from workbench.lattices.partition.sampling import sample_codewords
+from workbench.lattices.partition.sums import LEVELS, NUM_WORD_LOGITS, digits_of, groups_of, log_partition, log_score
 from workbench.models.heads.head import Head, Sampling, cooled, draw, log_frequencies, loss_in_chunks, mixed
 
 _BYTES = 4 * 2**20  # outputs of the linear layer held at a time in training

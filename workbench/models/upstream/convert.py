@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workbench import hub
+from workbench import atomic, hub
 from workbench.errors import InputError, ModelError
-from workbench.lattices.registry import make_code
+from workbench.lattices.codes.registry import make_code
 from workbench.models.generator import Generator
 from workbench.models.memory import free_memory
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
@@ -105,7 +105,7 @@ def convert(entry: Release, file: Path, target: Path, *, settings: Mapping[str, 
         if arguments:
             lines = "\n".join(f"  {key} = {value}" for key, value in arguments.items())
             _log.warning("%s was trained with these settings, kept in arguments.json:\n%s", entry.name, lines)
-        hub.write_text(aside / "arguments.json", json.dumps(arguments, indent=2, ensure_ascii=False) + "\n")
+        atomic.write_text(aside / "arguments.json", json.dumps(arguments, indent=2, ensure_ascii=False) + "\n")
         aside.chmod(0o755)
         aside.replace(target)
     except OSError as error:
@@ -158,7 +158,7 @@ def _write_tokenizer(
         raise ModelError(f"{file}: these numbers do not describe a tokenizer: {error}") from error
     expected = {key: value for key, value in model.state_dict().items() if key != "quantizer.gains"}
     weights = map_weights(state, entry.table, expected, make_code(CODE), file)
-    hub.write_text(target / "config.json", json.dumps(model.config, indent=2) + "\n")
+    atomic.write_text(target / "config.json", json.dumps(model.config, indent=2) + "\n")
     save_weights(target / "model.safetensors", weights, dtype=None)
 
 
@@ -182,7 +182,7 @@ def _write_generator(
         _write_tokenizer(beneath, state, file, folder, settings.get("tokenizer", {}))
     expected = build_generator(config).state_dict()
     weights = map_weights(find_state(loaded, entry.places, file), entry.table, expected, make_code(CODE), file)
-    hub.write_text(target / "config.json", json.dumps({"kind": "generator", **config}, indent=2) + "\n")
+    atomic.write_text(target / "config.json", json.dumps({"kind": "generator", **config}, indent=2) + "\n")
     save_weights(target / "model.safetensors", weights, dtype=None)
 
 

@@ -10,7 +10,7 @@ __all__ = ["HEADS", "HeadCost", "measure_head", "measure_heads"]
 
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -21,11 +21,12 @@ import torch
 from torch import Tensor, nn
 
 from workbench.errors import InputError, did_you_mean
-from workbench.lattices.registry import make_code
+from workbench.lattices.codes.registry import make_code
 from workbench.models.heads.digits import DigitsHead
 from workbench.models.heads.full import FullHead
 from workbench.models.heads.head import Head
 from workbench.models.heads.lattice import LatticeHead
+from workbench.progress import Progress, no_progress
 
 _CHUNKS = (64, 128, 256)
 _ENOUGH = 15.0  # seconds of one head
@@ -36,7 +37,6 @@ _LATTICE = {
     "lattice-8-words": {"components": 8, "word_logits": True},
 }
 HEADS = ("digits", *_LATTICE, *(f"full-{chunk}" for chunk in _CHUNKS), "full-torch")
-Progress = Callable[[float, str], None]
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -66,7 +66,7 @@ def measure_heads(
     tokens: int = 4096,
     repeats: int = 5,
     threads: int | None = None,
-    progress: Progress = lambda fraction, message: None,  # noqa: ARG005 - nobody is watching
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Measure heads, each in a process of its own, and compare them with the best of the full ones.
 

@@ -21,15 +21,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from workbench.errors import InputError
+from workbench.fit.plan import hardware
 from workbench.lattices.code import Code
-from workbench.lattices.exhaustive import nearest_exhaustive
-from workbench.lattices.registry import make_code
-from workbench.lattices.search import nearest
+from workbench.lattices.codes.registry import make_code
+from workbench.lattices.search.exhaustive import nearest_exhaustive
+from workbench.lattices.search.nearest import nearest
+from workbench.progress import Progress, no_progress
 from workbench.tasks.bench.ceilings import finish, measure_ceilings
 from workbench.tasks.bench.memory import peak_growth
-from workbench.tasks.fit.plan import hardware
 
-Progress = Callable[[float, str], None]
 _ROUNDS = 5
 _NAIVE_CHUNKS = (64, 256)
 _TILES = ((1024, 512), (2048, 512))
@@ -88,7 +88,7 @@ def measure_search(
     threads: int | None = None,
     device: str = "cpu",
     seed: int = 0,
-    progress: Progress = lambda fraction, message: None,  # noqa: ARG005 - nobody is watching
+    progress: Progress = no_progress,
 ) -> SearchCost:
     """Measure and compare; about half a minute with the usual numbers.
 
@@ -179,7 +179,7 @@ def _peak(code: str, vectors: int, threads: int, device: str) -> int | None:
     return torch.cuda.max_memory_allocated(device) - before
 
 
-def _told(parts: tuple[Tensor, ...], tell: Callable[[float], None]) -> Iterator[Tensor]:
+def _told(parts: tuple[Tensor, ...], tell: Callable[[float], object]) -> Iterator[Tensor]:
     for number, part in enumerate(parts):
         tell(number / len(parts))
         yield part

@@ -26,27 +26,27 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench.fit.engine.loop import fit
+from workbench.fit.engine.settings import Run, to_mapping
+from workbench.fit.generator.recipes import generator_recipe
+from workbench.fit.generator.task import GeneratorTask
+from workbench.fit.generator.tokens import TokenBatches, tokenize_pictures
+from workbench.fit.studies.quantizers import CompareRecipe, Contestant, contest
 from workbench.images.crops import load_pictures
 from workbench.images.examples import list_examples
 from workbench.images.sources import Source, open_source
 from workbench.metrics.usage import UsageCounter
+from workbench.models.load import Pair
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.sampling import CONTROL_PRESETS, Controls
 from workbench.models.tokenizer import Tokenizer
-from workbench.tasks.catalogue import Pair
-from workbench.tasks.codes import list_codes
 from workbench.tasks.compare import CODES, compare_codes
 from workbench.tasks.evaluate.reconstruction import evaluate_reconstruction
 from workbench.tasks.evaluate.samples import Embedded, draw_pictures, embed_batches, embed_source, labels_in_shares
 from workbench.tasks.evaluate.sets import SetScores, compare_halves, compare_sets
 from workbench.tasks.evaluate.spaces import FeatureSpace
 from workbench.tasks.evaluate.sweep import Axis, Figures
-from workbench.tasks.fit.compare import CompareRecipe, Contestant, contest
-from workbench.tasks.fit.engine import fit
-from workbench.tasks.fit.generator import GeneratorTask
-from workbench.tasks.fit.generator_recipes import generator_recipe
-from workbench.tasks.fit.run import Run, to_mapping
-from workbench.tasks.fit.tokens import TokenBatches, tokenize_pictures
+from workbench.tasks.explore.family import list_codes
 
 SIZES = ("leech4", "leech2", "leech3", "leech", "leech-shell3")  # 1,104 to 16,773,120 words of 24 dimensions
 _CHANGES: Mapping[str, Sequence[float | int | None]] = {

@@ -31,8 +31,9 @@ from workbench.metrics.distribution import Moments, class_score, frechet_distanc
 from workbench.metrics.intervals import Interval, bootstrap_interval
 from workbench.metrics.probe import LinearProbe
 from workbench.metrics.usage import Usage, UsageCounter
+from workbench.models.load import Pair
 from workbench.models.sampling import CONTROL_PRESETS, Controls
-from workbench.tasks.catalogue import Pair
+from workbench.progress import Progress, no_progress
 from workbench.tasks.evaluate.samples import (
     BATCH,
     Embedded,
@@ -44,7 +45,6 @@ from workbench.tasks.evaluate.samples import (
 from workbench.tasks.evaluate.sets import SetScores, compare_halves, compare_sets, nearest_distances
 from workbench.tasks.evaluate.spaces import FeatureSpace
 
-Progress = Callable[[float, str], None]
 _LARGEST = 1000  # pictures of a subset
 
 
@@ -140,7 +140,7 @@ def evaluate_generation(
     floor: Source | None = None,
     train: Source | None = None,
     repeats: int = 20,
-    progress: Progress = lambda fraction, message: None,  # noqa: ARG005 - nobody is watching
+    progress: Progress = no_progress,
 ) -> Generated:
     """Draw samples and measure them.
 
@@ -165,7 +165,7 @@ def evaluate_generation(
     others = {name: source for name, source in (("train", train), ("floor", floor)) if source is not None}
     parts = len({id(source) for source in others.values()}) + 3
 
-    def told(part: int, what: str) -> Callable[[float], None]:
+    def told(part: int, what: str) -> Callable[[float], object]:
         return lambda share: progress((part + share) / parts, what)
 
     real, bits = _reference(pair, reference, spaces, told(0, "reference pictures"))
@@ -206,7 +206,7 @@ def evaluate_generation(
 
 
 def _reference(
-    pair: Pair, source: Source, spaces: Sequence[FeatureSpace], progress: Callable[[float], None]
+    pair: Pair, source: Source, spaces: Sequence[FeatureSpace], progress: Callable[[float], object]
 ) -> tuple[Embedded, np.ndarray]:
     """Features and classes of the reference, and mean bits of each of its tokens, shape (L,)."""
     total, count = np.zeros(pair.generator.length), 0

@@ -17,7 +17,7 @@ __all__ = ["Curve", "Entropy", "Matched", "RateDistortion", "Sides", "evaluate_r
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -28,11 +28,11 @@ from workbench.metrics.distortion import measure
 from workbench.metrics.perceptual import FeatureDistance
 from workbench.metrics.rate import bd_quality, bd_rate
 from workbench.metrics.usage import UsageCounter
-from workbench.tasks.codec import Codec
-from workbench.tasks.compress import compress_image, decompress_image
+from workbench.progress import Progress, no_progress
+from workbench.tasks.compress.codec import Codec
+from workbench.tasks.compress.picture import compress_image, decompress_image
 from workbench.tasks.evaluate.baselines import Baseline, Files
 
-Progress = Callable[[float, str], None]
 Row = Mapping[str, float | None]
 
 OURS = "Λ24-SQ"
@@ -142,7 +142,7 @@ def evaluate_rate_distortion(
     others: Sequence[Baseline],
     perceptual: FeatureDistance | None = None,
     limit: int | None = None,
-    progress: Progress = lambda fraction, message: None,  # noqa: ARG005 - nobody is watching
+    progress: Progress = no_progress,
 ) -> RateDistortion:
     """Measure codecs on pictures.
 

@@ -9,7 +9,7 @@ for a static entropy code fitted to it.
 
 __all__ = ["Evaluated", "evaluate_reconstruction"]
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 
@@ -23,9 +23,8 @@ from workbench.metrics.perceptual import FeatureDistance
 from workbench.metrics.usage import Usage, UsageCounter
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer
+from workbench.progress import Progress, no_progress
 from workbench.tasks.evaluate.spaces import FeatureSpace
-
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def evaluate_reconstruction(
     perceptual: Sequence[FeatureDistance] = (),
     spaces: Sequence[FeatureSpace] = (),
     limit: int | None = None,
-    progress: Progress = lambda fraction, message: None,  # noqa: ARG005 - nobody is watching
+    progress: Progress = no_progress,
 ) -> Evaluated:
     """Send a set through a tokenizer and measure what came back.
 

@@ -15,8 +15,8 @@ import torch
 from workbench.errors import InputError
 from workbench.images.sources import Source
 from workbench.metrics.usage import UsageCounter
+from workbench.models.load import Pair
 from workbench.models.sampling import Controls, sample
-from workbench.tasks.catalogue import Pair
 from workbench.tasks.evaluate.spaces import FeatureSpace
 
 BATCH = 16  # samples drawn at a time, and real pictures looked at at a time
@@ -39,7 +39,7 @@ def embed_source(
     source: Source,
     pair: Pair,
     spaces: Sequence[FeatureSpace],
-    progress: Callable[[float], None] = lambda share: None,  # noqa: ARG005 - nobody is watching
+    progress: Callable[[float], object] = lambda share: None,  # noqa: ARG005 - nobody is watching
     *,
     also: Callable[[np.ndarray, np.ndarray], None] = lambda pictures, labels: None,  # noqa: ARG005
 ) -> Embedded:
@@ -82,7 +82,7 @@ def draw_pictures(
     seed: int,
     controls: Controls,
     usage: UsageCounter,
-    progress: Callable[[float], None] = lambda share: None,  # noqa: ARG005 - nobody is watching
+    progress: Callable[[float], object] = lambda share: None,  # noqa: ARG005 - nobody is watching
 ) -> Iterator[np.ndarray]:
     """Samples of the classes, in batches, uint8 (B, H, W, 3)."""
     device = next(pair.generator.parameters()).device

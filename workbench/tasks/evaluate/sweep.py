@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench import hub
+from workbench import atomic
 from workbench.errors import InputError, WorkbenchError
+from workbench.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-Progress = Callable[[float, str], None]
 Figures = Mapping[str, float | None]
 
 
@@ -63,7 +63,7 @@ class Swept:
 def run_sweep(
     axes: Sequence[Axis],
     *,
-    progress: Progress = lambda fraction, message: None,  # noqa: ARG005 - nobody is watching
+    progress: Progress = no_progress,
 ) -> list[Swept]:
     """Measure every setting of every axis.
 
@@ -134,6 +134,6 @@ def write_sweep(found: Sequence[Swept], path: Path, *, force: bool = False) -> N
     page = sweep_figure(found).to_html(full_html=True, include_plotlyjs=True)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        hub.write_text(path, page)
+        atomic.write_text(path, page)
     except OSError as error:
         raise WorkbenchError(f"cannot write {path}: {error.strerror or error}") from error

@@ -31,8 +31,8 @@ import torch
 
 from workbench.errors import InputError, did_you_mean
 from workbench.lattices.code import Code
-from workbench.lattices.registry import make_code
-from workbench.lattices.search import nearest
+from workbench.lattices.codes.registry import make_code
+from workbench.lattices.search.nearest import nearest
 
 # Shells of lattices: codes whose words have shapes and few distances.
 CODES = ("leech", "leech-published", "leech2", "leech3", "leech4", "e8", "bw16", "k12")
@@ -197,7 +197,7 @@ def view_code(name: str, index: int = 0) -> CodeView:
 def nearest_words(vector: Sequence[float], name: str = "leech", *, count: int = 8) -> Neighbours:
     """Find the codewords nearest to a vector, and time the two ways of finding the best.
 
-    The winner is that of :func:`workbench.lattices.search.nearest`; the runners-up come from all products in float64.
+    The winner is that of :func:`~workbench.lattices.search.nearest.nearest`; the runners-up come from all products.
 
     Args:
         vector: As many numbers as the code has dimensions.

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.errors import InputError
-from workbench.lattices.golay import golay_code
+from workbench.lattices.golay.code import golay_code
 
 CODE = "systematic"  # the Golay code that the codebook `leech` is built on
 MOST = 5

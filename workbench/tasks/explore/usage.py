@@ -16,21 +16,20 @@ __all__ = [
     "training_curve",
 ]
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from workbench.errors import ImageError, InputError
+from workbench.fit.engine.journal import read_log
 from workbench.images.sources import Source
 from workbench.metrics.usage import ClassUse, UsageCounter
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer, as_images
+from workbench.progress import Progress
 from workbench.tasks.explore.code import CODES, shape_labels, view_code
-from workbench.tasks.fit.journal import read_log
-
-Progress = Callable[[float, str], None]
 
 KEPT = 8  # pictures whose pixels and tokens are kept
 _SIDE = 512  # a kept picture is cut to this many pixels a side

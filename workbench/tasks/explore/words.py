@@ -58,7 +58,7 @@ class WordMap:
 
 @torch.inference_mode()
 def decode_words(
-    words: np.ndarray, tokenizer: Tokenizer, *, progress: Callable[[float, str], None] | None = None
+    words: np.ndarray, tokenizer: Tokenizer, *, progress: Callable[[float, str], object] | None = None
 ) -> np.ndarray:
     """What words look like.
 
@@ -99,7 +99,7 @@ def map_words(
     most: int = 4000,
     dimensions: int = 2,
     seed: int = 0,
-    progress: Callable[[float, str], None] | None = None,
+    progress: Callable[[float, str], object] | None = None,
 ) -> WordMap:
     """Lay out the words that were used along their principal axes; see :func:`with_umap` for the finer map.
 

@@ -1,0 +1,1 @@
+"""Learning: one engine that survives interruptions, and the tasks and recipes that run on it."""

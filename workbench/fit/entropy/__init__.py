@@ -1,0 +1,1 @@
+"""Fitting the entropy models of a tokenizer."""

@@ -1,0 +1,192 @@
+"""From a recipe, a tokenizer and pictures to a finished generator: tokens, the engine, the model with its card."""
+
+__all__ = ["GeneratorPlan", "launch_generator"]
+
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from workbench import atomic
+from workbench.errors import InputError
+from workbench.fit.engine.distributed import World, whole
+from workbench.fit.engine.loop import Outcome, fit
+from workbench.fit.engine.settings import flat, override, to_mapping
+from workbench.fit.generator.recipes import GeneratorRecipe, generator_recipe
+from workbench.fit.generator.task import GeneratorTask
+from workbench.fit.generator.token_shards import holds_tokens, load_tokens
+from workbench.fit.generator.tokens import TokenBatches, Tokens, tokenize_pictures
+from workbench.fit.plan import hardware
+from workbench.fit.tokenizer.task import take_over
+from workbench.models.generator import Generator
+from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+from workbench.progress import Progress, no_progress
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class GeneratorPlan:
+    """What to train, on what, and where to.
+
+    Attributes:
+        recipe: A recipe's name.
+        tokenizer: A multi-scale tokenizer: a name, a folder or a hub id.
+        data: Folders, files or tar shards to train on, or folders of token shards of `workbench tokenize`.
+        held_out: Pictures to evaluate on.
+        set: Overrides `key=value` of the recipe.
+        init_from: A generator whose weights to begin from, as far as shapes agree.
+        out: The run's folder; None for `runs/` and the recipe's name.
+        command: The command line that made the plan, for the card.
+    """
+
+    recipe: str
+    tokenizer: str
+    data: tuple[str, ...]
+    held_out: tuple[str, ...] = ()
+    set: tuple[str, ...] = ()
+    init_from: str | None = None
+    out: str | None = None
+    command: str = field(default="", compare=False)
+
+
+def launch_generator(
+    plan: GeneratorPlan,
+    *,
+    world: World | None = None,
+    progress: Progress = no_progress,
+    stop: Callable[[], bool] = lambda: False,
+) -> tuple[Outcome, Path]:
+    """Train what the plan says, going on where an earlier run of it stopped.
+
+    Args:
+        plan: What to train.
+        world: The processes; None for this one alone.
+        progress: Told the share done and a line of text.
+        stop: Asked before every step.
+
+    Returns:
+        How the run ended, and the folder of the model.
+
+    Raises:
+        InputError: if the plan does not fit together.
+        ModelError: if the tokenizer cannot be used.
+        TrainingError: if the run cannot start, go on or be saved, or kept tokens are stale.
+    """
+    world = world or World()
+    if not plan.data:
+        raise InputError("no data given: pass --data with folders of pictures, pictures or tar shards")
+    recipe = override(generator_recipe(plan.recipe), plan.set)
+    out = Path(plan.out or f"runs/{recipe.name}")
+    tokenizer = MultiScaleTokenizer.from_pretrained(plan.tokenizer).to(world.device)
+    tokens, held_out = _tokens(plan, recipe, tokenizer, out, world, progress)
+    tokenizer.to("cpu")
+    task = GeneratorTask(recipe, tokenizer=tokenizer, tokens=tokens, held_out=held_out)
+    if plan.init_from:
+        start = Generator.from_pretrained(plan.init_from)
+        anew = take_over(start, task.generator)
+        _log.info("beginning from %s, apart from %s", start.name, ", ".join(anew) or "nothing")
+    batches = TokenBatches(tokens, recipe.run.batch_size, recipe.run.seed)
+    model = out / "model"
+    config = to_mapping(replace(plan, out=str(out))) | {"recipe": to_mapping(recipe)}
+    outcome = fit(task, batches, recipe.run, out=out, world=world, config=config, progress=progress, stop=stop)
+    weights = {key: whole(value) for key, value in task.generator.state_dict().items()}
+    if world.first:
+        finished = type(task.generator)(**{key: value for key, value in task.generator.config.items() if key != "kind"})
+        finished.load_state_dict(weights)
+        aside = out / ".model"
+        shutil.rmtree(aside, ignore_errors=True)
+        finished.save_pretrained(aside)
+        atomic.write_text(aside / "README.md", _card(task, plan, outcome, hardware(world.device)))
+        shutil.rmtree(model, ignore_errors=True)
+        aside.rename(model)
+    return outcome, model
+
+
+def _tokens(
+    plan: GeneratorPlan,
+    recipe: GeneratorRecipe,
+    tokenizer: MultiScaleTokenizer,
+    out: Path,
+    world: World,
+    progress: Progress,
+) -> tuple[Tokens, Tokens | None]:
+    """Tokens of the training and of the held-out pictures; the first process makes them, the others wait for it."""
+    if all(map(holds_tokens, plan.data)):
+        indices, labels = load_tokens(plan.data, tokenizer)
+        if not 0 <= labels.min() <= labels.max() < len(recipe.classes):
+            raise InputError(
+                f"tokens of classes {labels.min()} to {labels.max()}, the recipe has {len(recipe.classes)} "
+                "(-1: a picture without a class)"
+            )
+        ready = Tokens(torch.from_numpy(indices).flatten(1)[:, None].int(), torch.from_numpy(labels))
+    else:
+        ready = None
+    settings = {"classes": recipe.classes, "seed": recipe.run.seed, "progress": progress}
+    made = []
+    for turn in (True, False):
+        if world.first == turn:
+            file = out / "tokens.safetensors"
+            made = [ready or tokenize_pictures(plan.data, tokenizer, file, views=recipe.views, **settings)]
+            if plan.held_out:
+                made.append(tokenize_pictures(plan.held_out, tokenizer, out / "held_out.safetensors", **settings))
+        world.wait()
+    held_out = made[1] if len(made) > 1 else None
+    if held_out is not None:
+        order = torch.randperm(len(held_out.labels), generator=torch.Generator().manual_seed(0))
+        order = order[: recipe.held_out_limit]
+        held_out = Tokens(held_out.indices[order], held_out.labels[order])
+    return made[0], held_out
+
+
+def _card(task: GeneratorTask, plan: GeneratorPlan, outcome: Outcome, machine: str) -> str:
+    """The text of `README.md`."""
+    model, recipe = task.generator, task.recipe
+    parameters = sum(p.numel() for p in model.parameters())
+    names = {
+        key: ", ".join(path.rstrip("/").rpartition("/")[2] for path in getattr(plan, key))
+        for key in ("data", "held_out")
+    }
+    classes = ", ".join(model.classes) if len(model.classes) <= 20 else f"{len(model.classes)} classes"
+    return "\n".join(
+        [
+            f"# {model.name}",
+            "",
+            f"A class-conditional image generator: {parameters / 1e6:.2f} M parameters, {model.length} tokens a "
+            f"picture in scales {', '.join(map(str, model.scales))}, drawn through the tokenizer `{plan.tokenizer}`. "
+            f"Classes: {classes}. Head: {recipe.head}.",
+            "",
+            "## Training",
+            "",
+            f"- data: {names['data']}, {recipe.views} views of each picture",
+            f"- recipe: `{recipe.name}`, seed {recipe.run.seed}, begun from {plan.init_from or 'random weights'}",
+            f"- command: `{plan.command or 'not recorded'}`",
+            f"- hardware: {machine}; {outcome.seconds / 3600:.2f} hours",
+            f"- {outcome.step:,} steps of {recipe.run.batch_size} pictures, {outcome.skipped} bad batches",
+            "",
+            "## Scores",
+            "",
+            f"On {names['held_out'] or 'nothing held out'}: bits a token under teacher forcing, in all and by scale "
+            f"(knowing nothing is {task.best_possible:.2f}), and the share of tokens whose most probable codeword is "
+            "the right one.",
+            "",
+            "| score | value |",
+            "| --- | --- |",
+            *(f"| {name} | {value:.4g} |" for name, value in outcome.scores.items()),
+            "",
+            "## Limits",
+            "",
+            "It knows the classes named above and pictures like those it was trained on, at one size. The terms of the "
+            "training pictures apply to the weights.",
+            "",
+            "## Settings",
+            "",
+            "```",
+            *(f"{key} = {value}" for key, value in flat(to_mapping(recipe)).items() if key != "classes"),
+            "```",
+            "",
+        ]
+    )

@@ -1,0 +1,1 @@
+"""Controlled comparisons: quantizers, and heads."""

@@ -1,0 +1,1 @@
+"""Codes: the Leech shells, smaller lattices, random and Fibonacci points, and their registry."""

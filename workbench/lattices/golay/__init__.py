@@ -1,0 +1,1 @@
+"""The extended binary Golay code and its trio of octads."""

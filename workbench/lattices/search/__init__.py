@@ -1,0 +1,1 @@
+"""Nearest codeword, exact on every device."""

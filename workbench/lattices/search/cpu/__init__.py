@@ -1,0 +1,1 @@
+"""Search kernels for the CPU."""

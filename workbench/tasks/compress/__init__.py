@@ -1,0 +1,1 @@
+"""Compress: picture, tokens, bytes of a file, and back."""

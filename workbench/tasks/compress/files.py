@@ -1,0 +1,146 @@
+"""Compress and decompress files: what a command line names, one after the other, none stopping the others.
+
+A folder is walked, and the result of DIR/a/b.png is called a/b.leech below the folder for results, and the other way
+round. A file is written whole or not at all, and one that is there is replaced only when asked for.
+"""
+
+__all__ = ["Batch", "Job", "compress_files", "decompress_files", "find_compressed", "find_pictures", "write_bytes"]
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench import atomic
+from workbench.errors import ContainerError, ImageError, InputError, WorkbenchError
+from workbench.images.files import list_images, read_image, walk, write_png
+from workbench.progress import Progress
+from workbench.tasks.compress.codec import Codec
+from workbench.tasks.compress.picture import SUFFIX, compress_image, decompress_image, describe
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file of a batch: where it is read and where its result goes."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a batch gave.
+
+    Attributes:
+        rows: One row a file that worked: `input`, `output`, then its figures.
+        errors: `(input, message)` of each file that did not work.
+    """
+
+    rows: Sequence[Mapping[str, object]]
+    errors: Sequence[tuple[str, str]]
+
+
+def find_pictures(inputs: Sequence[Path], out: Path) -> list[Job]:
+    """List pictures and the compressed files that they become.
+
+    Args:
+        inputs: Pictures, and folders of pictures.
+        out: The file to write where `inputs` is one picture and `out` is no folder; else the folder for results.
+
+    Raises:
+        ImageError: if a folder holds no picture.
+        InputError: if two pictures would become one file.
+    """
+    found: list[tuple[Path, Path]] = []
+    for path in inputs:
+        listed = list_images([path]) if path.exists() else None
+        found += [(path, Path(path.name))] if listed is None else [(one.path, one.relative) for one in listed]
+    return _targets(inputs, found, out, SUFFIX)
+
+
+def find_compressed(inputs: Sequence[Path], out: Path) -> list[Job]:
+    """List compressed files and the PNG files that they become; see :func:`find_pictures`.
+
+    Raises:
+        ContainerError: if a folder holds no compressed file.
+        InputError: if two files would become one picture.
+    """
+    found: list[tuple[Path, Path]] = []
+    for path in inputs:
+        below = list(walk(path, suffixes=frozenset({SUFFIX}))) if path.is_dir() else None
+        if below is not None and not below:
+            raise ContainerError(f"folder {path} holds no {SUFFIX} file")
+        found += [(path, Path(path.name))] if below is None else [(one, one.relative_to(path)) for one in below]
+    return _targets(inputs, found, out, ".png")
+
+
+def compress_files(
+    jobs: Sequence[Job], codec: Codec, *, entropy: str | None = None, force: bool = False, progress: Progress
+) -> Batch:
+    """Compress pictures; one that cannot be read or written is listed and does not stop the others."""
+
+    def work(job: Job) -> dict[str, object]:
+        result = compress_image(read_image(job.source), codec, entropy=entropy)
+        write_bytes(result.data, job.target, force=force)
+        return result.row()
+
+    return _each(jobs, work, force, progress)
+
+
+def decompress_files(
+    jobs: Sequence[Job], *, model: str | None = None, force: bool = False, progress: Progress
+) -> Batch:
+    """Decompress files to PNG; one that cannot be read or written is listed and does not stop the others."""
+
+    def work(job: Job) -> dict[str, object]:
+        result = decompress_image(job.source, model=model)
+        write_png(result.image, job.target, force=force)
+        return {**describe(result.container), "seconds": result.seconds}
+
+    return _each(jobs, work, force, progress)
+
+
+def write_bytes(data: bytes, path: Path, *, force: bool = False) -> None:
+    """Write a file whole or not at all; missing folders are made.
+
+    Raises:
+        ContainerError: if it exists and `force` is off, or it cannot be written.
+    """
+    try:
+        _refuse_present(path, force)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic.replacing(path) as file:
+            file.write(data)
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise ContainerError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _each(jobs: Sequence[Job], work: Callable[[Job], dict[str, object]], force: bool, progress: Progress) -> Batch:
+    rows: list[Mapping[str, object]] = []
+    errors: list[tuple[str, str]] = []
+    for count, job in enumerate(jobs):
+        progress(count / len(jobs), job.source.name)
+        try:
+            _refuse_present(job.target, force)  # before the work, not after it
+            rows.append({"input": str(job.source), "output": str(job.target), **work(job)})
+        except WorkbenchError as error:
+            errors.append((str(job.source), str(error)))
+    progress(1.0, "done")
+    return Batch(rows, errors)
+
+
+def _refuse_present(path: Path, force: bool) -> None:
+    if path.exists() and not force:
+        raise ImageError(f"{path} exists: add --force to replace it, or write somewhere else")
+
+
+def _targets(inputs: Sequence[Path], found: Sequence[tuple[Path, Path]], out: Path, suffix: str) -> list[Job]:
+    """Name the result of each file found."""
+    if len(inputs) == 1 and not inputs[0].is_dir() and not out.is_dir():
+        return [Job(inputs[0], out)]
+    jobs = [Job(source, out / relative.with_suffix(suffix)) for source, relative in found]
+    taken: dict[Path, Path] = {}
+    for job in jobs:
+        other = taken.setdefault(job.target, job.source)
+        if other != job.source:
+            raise InputError(f"{other} and {job.source} would both become {job.target}: compress them apart")
+    return jobs

@@ -1,1 +1,0 @@
-"""Training: one engine that survives interruptions, and the tasks and recipes that run on it."""
