@@ -102,7 +102,7 @@ class Batch:
     errors: Sequence[tuple[str, str]]
 
 
-def reconstruct_image(image: np.ndarray, tokenizer: Tokenizer) -> Reconstructed:
+def reconstruct_image(image: np.ndarray, tokenizer: Tokenizer, *, effort: int = 0) -> Reconstructed:
     """Send one picture through a tokenizer and measure what came back.
 
     A tokenizer of several scales takes squares of one size: then the original is the middle of the picture, resized.
@@ -110,11 +110,12 @@ def reconstruct_image(image: np.ndarray, tokenizer: Tokenizer) -> Reconstructed:
     Args:
         image: uint8, shape (H, W, 3).
         tokenizer: The model.
+        effort: From 0 to 9: how long better codewords are searched; see :mod:`workbench.models.refine`.
     """
     if isinstance(tokenizer, MultiScaleTokenizer):
         image = tokenizer.fit(image)
     start = time.perf_counter()
-    result = tokenizer.reconstruct(image)
+    result = tokenizer.reconstruct(image, effort=effort)
     seconds = time.perf_counter() - start
     distance = perceptual_distance()
     measures, reasons = measure(image, result.image, others={distance.name: distance.between})
@@ -220,6 +221,7 @@ def reconstruct_files(
     folder: Path,
     tokenizer: Tokenizer,
     *,
+    effort: int = 0,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Batch:
@@ -229,6 +231,7 @@ def reconstruct_files(
         jobs: What :func:`find_jobs` found.
         folder: Where results go; made where it is missing.
         tokenizer: The model.
+        effort: As of :func:`reconstruct_image`.
         force: Whether a file that is there already may be replaced.
         progress: Told the fraction done and the name of the file at hand.
 
@@ -251,7 +254,7 @@ def reconstruct_files(
                 raise InputError(f"{target} already holds the result of another input of this run")
             if target.exists() and not force:  # known before the work is done, and checked again when it is written
                 raise ImageError(f"{target} exists; add --force to replace it, or name another folder with -o")
-            result = reconstruct_image(read_image(job.source), tokenizer)
+            result = reconstruct_image(read_image(job.source), tokenizer, effort=effort)
             write_png(result.image, target, force=force)
         except WorkbenchError as error:
             errors.append((str(job.source), str(error)))
