@@ -48,12 +48,14 @@ notebooks: .venv ## open the tutorials in the browser
 bench: .venv ## measure the nearest-codeword search on this machine
 	$(BIN)/python -m workbench bench search
 
-lock: ## make requirements.lock anew from pyproject.toml (needs uv)
+lock: ## bring requirements.lock up to pyproject.toml, keeping every pin that still fits (needs uv; UPGRADE=1 takes the newest)
 	@command -v uv >/dev/null 2>&1 || { echo "make lock needs uv: https://docs.astral.sh/uv/" >&2; exit 1; }
-	echo "# Every package with its hashes, for Linux (x86-64, aarch64) and macOS (Apple silicon). Made by: make lock" > requirements.lock.new
+	cp requirements.lock requirements.lock.new
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
-	  --no-header --no-emit-index-url --no-emit-find-links --quiet >> requirements.lock.new
-	mv requirements.lock.new requirements.lock
+	  --no-header --no-emit-index-url --no-emit-find-links --quiet $(if $(UPGRADE),--upgrade) --output-file requirements.lock.new
+	{ echo "# Every package with its hashes, for Linux (x86-64, aarch64) and macOS (Apple silicon). Made by: make lock"; \
+	  cat requirements.lock.new; } > requirements.lock
+	rm requirements.lock.new
 
 clean: ## remove the virtual environment and every cache
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache
