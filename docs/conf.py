@@ -1,4 +1,4 @@
-"""How Sphinx builds the documentation: `make docs`, into `docs/_build/html`. Nothing is fetched and nothing is executed."""
+"""How Sphinx builds the documentation (`make docs`, into `docs/_build/html`): nothing is fetched, no notebook is run."""
 
 import sys
 import tomllib
@@ -20,7 +20,7 @@ project = "Λ24-SQ workbench"
 author = "The Λ24-SQ workbench authors"
 release = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "sphinx_copybutton"]
-exclude_patterns = ["_build", "space", "generated/model-table.md"]
+exclude_patterns = ["_build", "space", "generated/model-table.md", "generated/face.md"]
 highlight_language = "text"
 default_role = "code"  # docstrings set names of Python between single backticks
 

@@ -1,7 +1,7 @@
 """Docstrings as Sphinx needs them: displays as literal blocks, and no markup where none is meant.
 
-The package's docstrings are Google's style in plain text. A block that stands indented after an empty line is a formula,
-a diagram or a table and is shown as it is typed; `|x|` is a norm, not a substitution.
+The package's docstrings are Google's style in plain text. A block that stands indented after an empty line is a
+formula, a diagram or a table and is shown as it is typed; `|x|` is a norm, not a substitution.
 """
 
 __all__ = ["escape_types", "mark_displays"]

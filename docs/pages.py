@@ -47,7 +47,7 @@ def write_pages() -> None:
 
 
 def model_rows() -> list[dict[str, str]]:
-    """One row a bundled model, read from its `config.json`, its card and the header of its weights; large ones first."""
+    """One row a bundled model, from its `config.json`, its card and the header of its weights; large ones first."""
     rows = []
     paths = PACKAGE.glob("pretrained/*/config.json")
     for path in sorted(paths, key=lambda path: (-(path.parent / "model.safetensors").stat().st_size, path)):
@@ -115,7 +115,7 @@ def _section(card: str, title: str) -> str:
 
 
 def _scores(section: str) -> str:
-    """The first table of a section on one line: name and value of each row, or of each column where there is one row."""
+    """The first table of a section on one line: name and value of each row, or of each column of its one row."""
     first = re.search(r"(^\|.*\|\n?)+", section, re.M)
     if first is None:
         raise ValueError(f"a card's scores are no table: {section[:60]!r}")
@@ -188,9 +188,13 @@ def _copy_plotly() -> None:
 
 
 def _api_pages() -> dict[str, str]:
-    """One page a package, with the modules in it; packages inside it have pages of their own."""
+    """The names of `import workbench`, and one page a package with its modules; packages inside it have their own."""
+    import workbench
+
+    face = [(name, getattr(workbench, name)) for name in workbench.__all__ if not name.startswith("__")]
+    homes = [f"- {{py:obj}}`workbench.{name} <{value.__module__}.{value.__qualname__}>`\n" for name, value in face]
     loose = "\n".join(_module(PACKAGE / f"{name}.py") for name in LOOSE)
-    pages = {"api/open.rst": f"{_title('Open to every room', '=')}\n{loose}"}
+    pages = {"face.md": "".join(homes), "api/open.rst": f"{_title('Open to every room', '=')}\n{loose}"}
     for room in ROOMS:
         for folder in _packages(PACKAGE / room):
             name = ".".join(folder.relative_to(REPOSITORY).parts)
