@@ -1,4 +1,4 @@
-"""How Sphinx builds the documentation (`make docs`, into `docs/_build/html`): nothing is fetched, no notebook is run."""
+"""How Sphinx builds the documentation (`make docs`, into `docs/_build/html`): nothing is fetched, nothing is run."""
 
 import sys
 import tomllib
@@ -39,7 +39,8 @@ napoleon_use_rtype = False
 
 html_theme = "furo"
 html_title = "Λ24-SQ workbench"
-html_static_path = ["generated/static"]
+html_static_path = ["static", "generated/static"]
+html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
 

@@ -70,7 +70,14 @@ def model_rows() -> list[dict[str, str]]:
 def _model_pages() -> dict[str, str]:
     """The table of all models, and the card of each."""
     rows = model_rows()
-    linked = [{**row, "model": f"[{row['model']}](/generated/models/{row['model']}.md)"} for row in rows]
+    linked = [
+        {
+            **row,
+            "model": f"[{row['model']}](/generated/models/{row['model']}.md)",
+            "scores": row["scores"].replace("; ", "<br>"),
+        }
+        for row in rows
+    ]
     pages = {"model-table.md": _table(linked)}
     for row in rows:
         card = (PACKAGE / "pretrained" / row["model"] / "README.md").read_text(encoding="utf-8")
@@ -103,7 +110,7 @@ def _size(weights: Path) -> str:
         (length,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(length))
     count = sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
-    return f"{count / 1e6:.2f} M parameters, {weights.stat().st_size / 1e6:.1f} MB"
+    return f"{count / 1e6:.2f} M weights, {weights.stat().st_size / 1e6:.1f} MB"
 
 
 def _section(card: str, title: str) -> str:
