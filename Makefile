@@ -41,11 +41,7 @@ test-units: .venv ## run the tests that need no browser and no notebook
 test-browser: .venv ## drive the app in a real browser
 	$(BIN)/python -m pytest tests/e2e
 
-test-docs: .venv ## build the documentation into docs/_build/html; a warning is an error
-	$(BIN)/python -m sphinx -b html -W --keep-going -q docs docs/_build/html
-	@echo "docs/_build/html/index.html"
-
-notebooks: .venv ## run the tutorials
+test-notebooks: .venv ## run the tutorials
 	@if ls notebooks/*.ipynb >/dev/null 2>&1; then $(BIN)/python -m pytest --nbval-lax notebooks; fi
 
 heavy: .venv ## run the tests that take minutes to hours each
@@ -69,7 +65,7 @@ bench: .venv ## measure the nearest-codeword search on this machine
 wheel: .venv ## build the wheel into dist
 	$(BIN)/python -m pip wheel --disable-pip-version-check --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
-lock: ## bring requirements.lock up to pyproject.toml, keeping every pin that still fits (needs uv; UPGRADE=1 takes the newest)
+lock: ## bring requirements.lock up to pyproject.toml (needs uv); UPGRADE=1 takes the newest of everything
 	@command -v uv >/dev/null 2>&1 || { echo "make lock needs uv: https://docs.astral.sh/uv/" >&2; exit 1; }
 	cp requirements.lock requirements.lock.new
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
