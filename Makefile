@@ -8,10 +8,10 @@ STAMP  := .venv/installed
 # not checked so: the checker's wrappers get in the way of kernels that numba pickles into its cache.
 SHAPED := tests/quantizers
 
-.PHONY: help .venv app test lint notebooks bench lock clean
+.PHONY: help .venv app test test-units test-browser test-notebooks heavy lint docs notebooks bench wheel lock clean
 
 help: ## print this list
-	@awk 'BEGIN {FS = ":.*## "} /^[.a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^[.a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 .venv: $(STAMP) ## create the virtual environment and install into it
 
@@ -32,15 +32,29 @@ $(STAMP): requirements.lock pyproject.toml
 app: .venv ## open the workbench in the browser
 	$(BIN)/python app.py
 
-test: .venv ## run every test, the browser's and the notebooks' included
-	$(BIN)/python -m pytest
+test: test-units test-browser test-notebooks ## run every test
+
+test-units: .venv ## run the tests that need no browser and no notebook
+	$(BIN)/python -m pytest --ignore=tests/e2e
 	$(BIN)/python -m pytest $(SHAPED) -m "not rejects and not slow and not heavy" --jaxtyping-packages=workbench.quantizers,beartype.beartype
+
+test-browser: .venv ## drive the app in a real browser
+	$(BIN)/python -m pytest tests/e2e
+
+test-notebooks: .venv ## run the tutorials
 	@if ls notebooks/*.ipynb >/dev/null 2>&1; then $(BIN)/python -m pytest --nbval-lax notebooks; fi
+
+heavy: .venv ## run the tests that take minutes to hours each
+	$(BIN)/python -m pytest -m heavy
 
 lint: .venv ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+docs: .venv ## build the documentation into docs/_build/html; a warning is an error
+	$(BIN)/python -m sphinx -b html -W --keep-going -q docs docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 notebooks: .venv ## open the tutorials in the browser
 	$(BIN)/jupyter lab notebooks
@@ -48,12 +62,17 @@ notebooks: .venv ## open the tutorials in the browser
 bench: .venv ## measure the nearest-codeword search on this machine
 	$(BIN)/python -m workbench bench search
 
-lock: ## make requirements.lock anew from pyproject.toml (needs uv)
+wheel: .venv ## build the wheel into dist
+	$(BIN)/python -m pip wheel --disable-pip-version-check --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+lock: ## bring requirements.lock up to pyproject.toml (needs uv); UPGRADE=1 takes the newest of everything
 	@command -v uv >/dev/null 2>&1 || { echo "make lock needs uv: https://docs.astral.sh/uv/" >&2; exit 1; }
-	echo "# Every package with its hashes, for Linux (x86-64, aarch64) and macOS (Apple silicon). Made by: make lock" > requirements.lock.new
+	cp requirements.lock requirements.lock.new
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
-	  --no-header --no-emit-index-url --no-emit-find-links --quiet >> requirements.lock.new
-	mv requirements.lock.new requirements.lock
+	  --no-header --no-emit-index-url --no-emit-find-links --quiet $(if $(UPGRADE),--upgrade) --output-file requirements.lock.new
+	{ echo "# Every package with its hashes, for Linux (x86-64, aarch64) and macOS (Apple silicon). Made by: make lock"; \
+	  cat requirements.lock.new; } > requirements.lock
+	rm requirements.lock.new
 
 clean: ## remove the virtual environment and every cache
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv build dist docs/_build docs/generated *.egg-info .pytest_cache .ruff_cache
