@@ -15,6 +15,7 @@ __all__ = [
     "MAX_PIXELS",
     "SUFFIXES",
     "FoundImage",
+    "is_made_by_a_system",
     "list_images",
     "picture_size",
     "read_image",
@@ -42,6 +43,7 @@ from PIL.PngImagePlugin import PngInfo
 from workbench.errors import ImageError, InputError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
+_OF_SYSTEMS = frozenset({"@eaDir", "__MACOSX"})  # thumbnails of a NAS, resource forks in archives
 SUFFIXES = frozenset(
     {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
 )
@@ -220,10 +222,16 @@ def list_images(inputs: Iterable[str | Path]) -> list[FoundImage]:
     return found
 
 
+def is_made_by_a_system(name: str) -> bool:
+    """Whether a file or folder of that name belongs to a system and not to a person's pictures."""
+    return (name.startswith(".") and name not in (".", "..")) or name in _OF_SYSTEMS
+
+
 def walk(folder: Path, *, suffixes: frozenset[str] = SUFFIXES) -> Iterator[Path]:
     """Yield the files below a folder that have one of these suffixes, depth first, each level sorted by name.
 
-    Hidden files and folders are passed over, and links to folders are not followed.
+    Hidden files and folders, and folders that systems make by themselves, are passed over; links to folders are not
+    followed.
 
     Raises:
         ImageError: if a folder cannot be listed.
@@ -233,7 +241,7 @@ def walk(folder: Path, *, suffixes: frozenset[str] = SUFFIXES) -> Iterator[Path]
     except OSError as error:
         raise ImageError(f"{_printable(str(folder))}: cannot be listed ({_brief(error)})") from error
     for entry in entries:
-        if entry.name.startswith("."):
+        if is_made_by_a_system(entry.name):
             continue
         if entry.is_dir():
             if not entry.is_symlink():
