@@ -37,6 +37,8 @@ class Context:
         offered: What each of them offers.
         model_news: Events after which there may be other models: the page reads the choices anew.
         on_open: What the page reads anew when it opens: functions, and where their answers are shown.
+        on_arrival: What is computed for somebody who opens the page, after it is shown: functions, and where their
+            answers go.
     """
 
     allow_paths: tuple[Path, ...] = ()
@@ -52,6 +54,7 @@ class Context:
     offered: list[Callable[[], list[str]]] = field(default_factory=list)
     model_news: list[Callable[..., object]] = field(default_factory=list)
     on_open: list[tuple[Callable[[], object], gr.components.Component]] = field(default_factory=list)
+    on_arrival: list[tuple[Callable[[], object], list[gr.components.Component]]] = field(default_factory=list)
 
     def folder(self, text: str) -> Path:
         """The folder that a person named, if it lies in one that the app was started with.

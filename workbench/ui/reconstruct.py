@@ -2,13 +2,16 @@
 
 __all__ = ["build"]
 
+import functools
 from pathlib import Path
 
 import gradio as gr
 
+from workbench.errors import WorkbenchError
 from workbench.images.files import read_image
 from workbench.models.load import load_any_tokenizer
 from workbench.models.refine import can_refine
+from workbench.tasks.compress.picture import EFFORT
 from workbench.tasks.reconstruct import Reconstructed, error_map, reconstruct_image, token_map
 from workbench.ui.context import Context, effort_choice, shown_errors, shown_progress
 from workbench.ui.figures import cells, figures_table
@@ -71,6 +74,18 @@ def build(context: Context) -> None:
         api_visibility="private",
         **context.model_work,
     )
+    if examples and (first := context.default_model()):
+        example = str(examples[0])
+        context.on_arrival.append((functools.partial(_of_example, example, first), [slider, errors, tokens, figures]))
+
+
+@functools.lru_cache(maxsize=1)
+def _of_example(path: str, model: str) -> tuple[object, ...]:
+    """The result that the page opens with, computed once; nothing where it cannot be had."""
+    try:
+        return _reconstruct(path, model, EFFORT)
+    except WorkbenchError:
+        return (gr.skip(),) * 4
 
 
 def _reconstruct(
