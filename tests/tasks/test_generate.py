@@ -15,6 +15,7 @@ from workbench.models.sampling import Controls
 from workbench.tasks.edit import extend, fill, redraw_details
 from workbench.tasks.generate import (
     MAX_PICTURES,
+    MAX_SEED,
     Order,
     Watch,
     check_order,
@@ -23,7 +24,9 @@ from workbench.tasks.generate import (
     generate,
     in_turn,
     interpolate,
+    joined,
     picture_grid,
+    picture_seed,
     write_grid,
     write_pictures,
 )
@@ -90,6 +93,37 @@ def test_a_batch_comes_scale_by_scale_and_the_same_seed_gives_the_same(pair):
     assert np.array_equal(finished(generate(pair, order)).images, stages[-1].images)
     other = finished(generate(pair, Order(order.labels, seed=4)))
     assert not np.array_equal(other.indices, stages[-1].indices)
+
+
+def test_a_picture_of_a_batch_is_drawn_alone_again_from_its_seed(pair, picture):
+    batch = finished(generate(pair, Order(["roses", "daisy", "none"], seed=MAX_SEED - 1)))
+    assert batch.settings.seeds == (MAX_SEED - 1, MAX_SEED, 0)
+    for number, (name, seed) in enumerate(zip(batch.settings.classes, batch.settings.seeds, strict=True)):
+        assert batch.settings.notes(number)["Description"] == f"{name}, drawn by sketch from seed {seed}"
+        alone = finished(generate(pair, Order([name], seed=seed)))
+        assert np.array_equal(alone.indices[0], batch.indices[number])
+        assert np.array_equal(alone.images[0], batch.images[number])
+    mask = np.zeros(picture.shape[:2], dtype=bool)
+    mask[:32] = True
+    edited = finished(fill(pair, picture, mask, Order(["roses", "daisy"], seed=5)))
+    alone = finished(fill(pair, picture, mask, Order(["daisy"], seed=6)))
+    assert np.array_equal(alone.indices[0], edited.indices[1])
+
+
+def test_portions_join_to_the_batch(pair, tmp_path):
+    names = ["roses", "daisy"]
+    whole = finished(generate(pair, Order(in_turn(pair, names, 5), seed=9)))
+    parts = [
+        finished(generate(pair, Order(in_turn(pair, names, count, first=first), seed=picture_seed(9, first))))
+        for first, count in ((0, 3), (3, 2))
+    ]
+    assert joined(parts).settings == whole.settings
+    assert np.array_equal(joined(parts).indices, whole.indices)
+    paths = write_pictures(parts[0], tmp_path) + write_pictures(parts[1], tmp_path, first=3)
+    assert [path.name for path in paths][2:4] == ["roses-9-03.png", "daisy-9-04.png"]
+    for number, path in enumerate(paths):
+        with Image.open(path) as image:
+            assert json.loads(image.text["workbench"])["picture_seed"] == whole.settings.seeds[number]
 
 
 def test_it_stops_between_scales(pair):

@@ -70,13 +70,16 @@ class Drawing:
         paces = {name: _pace(name, text) for name, text in given.items() if text}
         return dataclasses.replace(CONTROL_PRESETS[self.preset], **paces)
 
-    def run(self, stages: "Stages", number: int, *, labels: list[str]) -> None:
+    def run(self, stages: "Stages", number: int, *, labels: list[str], portion: int = 16) -> None:
         """Draw so many pictures, write them, and say where they are and how they were drawn.
+
+        Into a folder they are written portion by portion, however many there are.
 
         Args:
             stages: What draws them.
             number: Pictures in all.
             labels: Their classes in turn, where none was given.
+            portion: Pictures that are drawn before they are written.
 
         Raises:
             ImageError: if the file is there and may not be replaced.
@@ -84,26 +87,47 @@ class Drawing:
         """
         from workbench.errors import ImageError
         from workbench.models.load import default_generator, load_generator
-        from workbench.tasks.generate import Order, Watch, finished, fresh_seed, in_turn
+        from workbench.tasks.generate import (
+            Order,
+            Watch,
+            finished,
+            fresh_seed,
+            in_turn,
+            joined,
+            picture_seed,
+            write_grid,
+            write_pictures,
+        )
 
         if self.out.suffix.lower() == ".png" and self.out.exists() and not self.force:
             raise ImageError(f"{self.out} exists; add --force to replace it, or name another file with -o")
         controls = self.controls()
         pair = load_generator(self.model or default_generator(), self.tokenizer)
         seed = fresh_seed() if self.seed is None else self.seed
-        order = Order(in_turn(pair, self.labels or labels, number), seed, controls)
-        with progress_bar("Drawing") as progress:
-            drawn = finished(stages(pair, order, Watch(progress=progress)))
-        self._report(drawn)
-
-    def _report(self, drawn: "Drawn") -> None:
-        from workbench.tasks.generate import write_grid, write_pictures
-
         if self.out.suffix.lower() == ".png":
+            order = Order(in_turn(pair, self.labels or labels, number), seed, controls)
+            with progress_bar("Drawing") as progress:
+                drawn = finished(stages(pair, order, Watch(progress=progress)))
             write_grid(drawn, self.out, force=self.force)
-            outputs = [self.out]
-        else:
-            outputs = write_pictures(drawn, self.out, force=self.force)
+            self._report(drawn, [self.out])
+            return
+        parts, outputs = [], []
+        with progress_bar("Drawing") as progress:
+            for first in range(0, max(number, 1), portion):
+                count = min(portion, number - first)
+                turn = in_turn(pair, self.labels or labels, count, first=first)
+                order = Order(turn, picture_seed(seed, first), controls)
+                watch = Watch(
+                    progress=lambda share, text, first=first, count=count: progress(
+                        (first + share * count) / number, text
+                    )
+                )
+                drawn = finished(stages(pair, order, watch))
+                outputs += write_pictures(drawn, self.out, first=first, force=self.force)
+                parts.append(drawn)
+        self._report(joined(parts), outputs)
+
+    def _report(self, drawn: "Drawn", outputs: list[Path]) -> None:
         row = drawn.settings.row()
         if self.json:
             print_json({**row, "outputs": outputs, "seconds": drawn.seconds})
@@ -142,7 +166,7 @@ def with_drawing(command: Callable[..., None]) -> Callable[..., None]:
 def generate(
     drawing: Drawing,
     to: Annotated[str | None, typer.Option(help="Go from the class to this one, picture by picture.")] = None,
-    number: Annotated[int, typer.Option("--number", "-n", help="Pictures in all, at most 64.")] = 16,
+    number: Annotated[int, typer.Option("--number", "-n", help="Pictures in all; more than 64 go into a folder.")] = 16,
 ) -> None:
     """Draw pictures scale by scale and write them as PNG; every file keeps its settings as text.
 
@@ -155,7 +179,7 @@ def generate(
     def stages(pair: "Pair", order: "Order", watch: "Watch") -> "Iterator[Drawn]":
         return draw_pictures(pair, order, watch=watch) if to is None else interpolate(pair, order, to, watch=watch)
 
-    drawing.run(stages, number, labels=[])
+    drawing.run(stages, number, labels=[], portion=16 if to is None else max(number, 1))
 
 
 def _pace(name: str, text: str) -> float | tuple[float, ...]:

@@ -236,7 +236,8 @@ def _shown(stages: Iterator[Drawn]) -> Iterator[Shown]:
     with tempfile.TemporaryDirectory(prefix="workbench-") as folder:
         for drawn in stages:
             paths = write_pictures(drawn, Path(folder) / str(drawn.step))
-            captions = [f"{name}, {number + 1}" for number, name in enumerate(drawn.settings.classes)]
+            named = zip(drawn.settings.classes, drawn.settings.seeds, strict=True)
+            captions = [f"{name}, {number + 1}, seed {seed}" for number, (name, seed) in enumerate(named)]
             # Gradio copies files from outside its cache into it, before it asks for the next stage.
             yield list(zip(map(str, paths), captions, strict=True)), _table(drawn), drawn.settings.seed
 
@@ -247,7 +248,11 @@ def _table(drawn: Drawn) -> dict[str, object]:
     rows = [
         ("Class", ", ".join(dict.fromkeys(settings.classes)), settings.edit or f"{len(settings.classes)} pictures"),
         ("Scale", f"{drawn.scale} × {drawn.scale}", f"{drawn.step} of {drawn.steps} grids are drawn"),
-        ("Seed", str(settings.seed), "with the same settings it gives the same pictures on this machine"),
+        (
+            "Seed",
+            str(settings.seed),
+            "of the first picture; the next have the next ones, and each can be drawn alone again",
+        ),
         ("Temperature", _pace(controls.temperature), "0 takes the likeliest codeword"),
         ("Guidance", _pace(controls.guidance), "1 is the class as learned"),
         ("Top-k", _pace(controls.top_k), "codewords to draw among"),
