@@ -61,7 +61,9 @@ def test_where_windows_disagree_the_ramp_is_monotone():
     assert (row[11:17].diff() >= 0).all()
 
 
-@pytest.mark.parametrize(("height", "width", "overlap"), [(16, 20, 4), (16, 28, 4), (19, 40, 6), (16, 30, 2), (32, 48, 0)])
+@pytest.mark.parametrize(
+    ("height", "width", "overlap"), [(16, 20, 4), (16, 28, 4), (19, 40, 6), (16, 30, 2), (32, 48, 0)]
+)
 def test_the_ramp_rises_over_the_overlap_and_no_further(height, width, overlap):
     """Each pixel is the mean of its windows, weighted by its place from a window's edges, counted up to the overlap."""
     tops, lefts = (window_starts(side, 16, overlap) for side in (height, width))
