@@ -3,12 +3,13 @@
 __all__ = ["app"]
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from workbench.cli import Json, print_json, progress_bar
+from workbench.cli import Json, print_json, print_notes, print_table, progress_bar
 
 app = typer.Typer(help="Compress pictures to .leech files.")
 
@@ -33,7 +34,7 @@ def encode(
     every time. A picture that cannot be read is listed at the end and does not stop the others; the status is then 1.
     """
     from workbench.errors import InputError
-    from workbench.images.files import read_image
+    from workbench.images.files import read_picture
     from workbench.tasks.compress.codec import codec_for
     from workbench.tasks.compress.files import compress_files, find_pictures, write_bytes
     from workbench.tasks.compress.picture import compress_image
@@ -46,13 +47,16 @@ def encode(
     if piped or to_stdout:
         codec = codec_for(model, quality)
         source = sys.stdin.buffer if piped else inputs[0]
-        result = compress_image(read_image(source, name="stdin" if piped else None), codec, entropy=entropy)
+        picture = read_picture(source, name="stdin" if piped else None)
+        result = compress_image(picture.pixels, codec, entropy=entropy)
+        notes = {"notes": list(picture.notes)} if picture.notes else {}
         if to_stdout:
+            print_notes([{"input": "stdin" if piped else source, **notes}], err=True)
             sys.stdout.buffer.write(result.data)
             sys.stdout.buffer.flush()
             return
         write_bytes(result.data, out, force=force)
-        rows, errors = [{"input": "-", "output": str(out), **result.row()}], []
+        rows, errors = [{"input": "-", "output": str(out), **result.row(), **notes}], []
     else:
         jobs = find_pictures(inputs, out)
         codec = codec_for(model, quality)
@@ -63,12 +67,15 @@ def encode(
         named = [{"input": name, "error": message} for name, message in errors]
         print_json({"model": codec.tokenizer.name, "files": rows, "errors": named})
     else:
-        for row in rows:
-            typer.echo(
-                f"{row['output']}  {row['bytes']:,} bytes  {row['bpp']:.4f} bpp  "
-                f"{row['share_of_fixed']:.3f} of fixed  {row['seconds']:.2f} s"
-            )
+        print_table([_cells(row) for row in rows])
+        print_notes(rows)
     for name, message in errors:
         typer.echo(f"workbench: {name}: {' '.join(message.split())}", err=True)
     if errors:
         raise typer.Exit(1)
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """A compressed file and its figures."""
+    fixed, seconds = f"{row['share_of_fixed']:.3f} of fixed", f"{row['seconds']:.2f} s"
+    return str(row["output"]), f"{row['bytes']:,} bytes", f"{row['bpp']:.4f} bpp", fixed, seconds

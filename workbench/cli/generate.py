@@ -5,7 +5,7 @@ __all__ = ["Drawing", "app", "with_drawing"]
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -70,13 +70,16 @@ class Drawing:
         paces = {name: _pace(name, text) for name, text in given.items() if text}
         return dataclasses.replace(CONTROL_PRESETS[self.preset], **paces)
 
-    def run(self, stages: "Stages", number: int, *, labels: list[str]) -> None:
+    def run(
+        self, stages: "Stages", number: int, *, labels: list[str], beside: Mapping[str, object] | None = None
+    ) -> None:
         """Draw so many pictures, write them, and say where they are and how they were drawn.
 
         Args:
             stages: What draws them.
             number: Pictures in all.
             labels: Their classes in turn, where none was given.
+            beside: What else goes into the JSON object.
 
         Raises:
             ImageError: if the file is there and may not be replaced.
@@ -94,9 +97,9 @@ class Drawing:
         order = Order(in_turn(pair, self.labels or labels, number), seed, controls)
         with progress_bar("Drawing") as progress:
             drawn = finished(stages(pair, order, Watch(progress=progress)))
-        self._report(drawn)
+        self._report(drawn, beside or {})
 
-    def _report(self, drawn: "Drawn") -> None:
+    def _report(self, drawn: "Drawn", beside: Mapping[str, object]) -> None:
         from workbench.tasks.generate import write_grid, write_pictures
 
         if self.out.suffix.lower() == ".png":
@@ -106,7 +109,7 @@ class Drawing:
             outputs = write_pictures(drawn, self.out, force=self.force)
         row = drawn.settings.row()
         if self.json:
-            print_json({**row, "outputs": outputs, "seconds": drawn.seconds})
+            print_json({**row, **beside, "outputs": outputs, "seconds": drawn.seconds})
             return
         where = str(self.out) if outputs == [self.out] else f"{len(outputs)} files in {self.out}"
         classes = ", ".join(dict.fromkeys(drawn.settings.classes))
