@@ -27,9 +27,7 @@ def painted_share(mask: np.ndarray) -> float:
 
 
 def mask_warning(share: float) -> str | None:
-    """What to say of a mask that paints almost everything or nothing; None for any other."""
-    if share == 0:
-        return "the mask paints nothing in the centre square of the picture: paint over what is to be drawn anew"
+    """What to say of a mask that paints almost everything; None for any other. One that paints nothing is an error."""
     if share > ALMOST_ALL:
         return (
             f"the mask paints {share:.1%} of the picture, so that hardly anything of it stays; "

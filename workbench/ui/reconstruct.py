@@ -6,7 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from workbench.images.files import read_image
+from workbench.images.files import Picture, read_picture
 from workbench.models.load import load_any_tokenizer
 from workbench.tasks.reconstruct import Reconstructed, error_map, reconstruct_image, token_map
 from workbench.ui.context import Context, shown_errors
@@ -69,16 +69,17 @@ def _reconstruct(path: str | None, model: str) -> tuple[object, ...]:
     if path is None:
         raise gr.Error("Choose a picture first: upload one, paste one, or take an example.", print_exception=False)
     tokenizer = load_any_tokenizer(model)
-    result = reconstruct_image(read_image(path, name=Path(path).name), tokenizer)
+    picture = read_picture(path, name=Path(path).name)
+    result = reconstruct_image(picture.pixels, tokenizer)
     return (
         (result.original, result.image),
         error_map(result.original, result.image),
         token_map(result.indices, tokenizer, size=result.image.shape[:2]),
-        _table(result),
+        _table(result, picture),
     )
 
 
-def _table(result: Reconstructed) -> dict[str, object]:
+def _table(result: Reconstructed, picture: Picture) -> dict[str, object]:
     """The figures of a result as the table shows them."""
     height, width = result.image.shape[:2]
     rows = []
@@ -100,4 +101,6 @@ def _table(result: Reconstructed) -> dict[str, object]:
         ("Bits per pixel", f"{result.bits_per_pixel:.4f}", "an uncompressed picture has 24"),
         ("Time", f"{result.seconds:.2f} s", "tokenizer only, on this machine"),
     ]
-    return cells(rows, {"model": result.model, **result.row()})
+    rows += [("Note", "", note) for note in picture.notes]
+    notes = {"notes": list(picture.notes)} if picture.notes else {}
+    return cells(rows, {"model": result.model, **result.row(), **notes})
