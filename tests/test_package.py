@@ -41,6 +41,28 @@ def test_public_names_load_on_first_use():
         workbench.absent  # noqa: B018
 
 
+def test_old_names_of_modules_give_the_modules_that_moved():
+    from workbench.moved import MOVED
+
+    code = f"""
+import importlib, sys, warnings
+warnings.simplefilter("ignore")
+for old, new in {dict(MOVED)}.items():
+    module, moved = importlib.import_module(new), importlib.import_module(old)
+    assert module is moved, old
+    assert module.__spec__.name == module.__name__ == new, module.__spec__
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", "import workbench.tasks.catalogue"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "workbench.models.load now" in run.stderr
+
+
 @pytest.mark.slow
 def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
     source = tmp_path / "source"

@@ -7,6 +7,10 @@ Public names load on first use, so that `import workbench` costs nothing.
 
 from importlib import import_module
 
+from workbench.moved import install
+
+install()
+
 __version__ = "0.1.0"
 
 _HOMES = {

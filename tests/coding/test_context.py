@@ -195,3 +195,24 @@ def test_the_digest_names_every_table():
         digests.add(Context(CODE, [stage._replace(**{name: table})]).digest)
     assert len(digests) == 8
     assert Context(CODE, [make_stage(0)]).digest == Context(CODE, [make_stage(0)]).digest
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_bits_of_a_candidate_are_the_difference_that_it_makes(depth):
+    rng = np.random.default_rng(5)
+    indices = rng.integers(0, CODE.size, (depth, 5, 6))
+    places = np.array([[0, 0], [2, 3], [4, 5], [1, 0]])
+    candidates = rng.integers(0, CODE.size, (len(places), 3, depth))
+    before, kept = MODEL.bits(indices), indices.copy()
+    own, whole = MODEL.token_bits(indices, places, candidates), MODEL.grid_bits(indices, places, candidates)
+    assert np.array_equal(indices, kept)
+    now = indices[:, places[:, 0], places[:, 1]].T[:, None]
+    now_own, now_whole = MODEL.token_bits(indices, places, now), MODEL.grid_bits(indices, places, now)
+    for n, (row, column) in enumerate(places):
+        for k in range(3):
+            changed = indices.copy()
+            changed[:, row, column] = candidates[n, k]
+            assert whole[n, k] - now_whole[n, 0] == pytest.approx(MODEL.bits(changed) - before, abs=1e-6)
+    last = (places == [4, 5]).all(1)  # nothing comes after it, so its own bits are all that change
+    assert np.allclose((own - now_own)[last], (whole - now_whole)[last])
+    assert not np.allclose((own - now_own)[~last], (whole - now_whole)[~last])

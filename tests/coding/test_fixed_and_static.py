@@ -162,3 +162,19 @@ def test_numbers_of_entropy_models_are_for_ever():
         number_of_name("statik")
     with pytest.raises(ContainerError, match="entropy model 9"):
         name_of_number(9)
+
+
+@pytest.mark.parametrize("name", ["fixed", "static"])
+def test_bits_of_a_candidate_are_the_difference_that_it_makes(name):
+    rng = np.random.default_rng(3)
+    model = Fixed(50) if name == "fixed" else Static(rng.integers(0, 256, (2, 4, 50), dtype=np.uint8))
+    indices, places = rng.integers(0, 50, (2, 3, 4)), np.array([[0, 0], [1, 2], [2, 3]])
+    candidates = rng.integers(0, 50, (3, 5, 2))
+    now = indices[:, places[:, 0], places[:, 1]].T[:, None]
+    more = model.grid_bits(indices, places, candidates) - model.grid_bits(indices, places, now)
+    assert np.array_equal(model.token_bits(indices, places, candidates), model.grid_bits(indices, places, candidates))
+    for n, (row, column) in enumerate(places):
+        for k in range(5):
+            changed = indices.copy()
+            changed[:, row, column] = candidates[n, k]
+            assert more[n, k] == pytest.approx(model.bits(changed) - model.bits(indices))

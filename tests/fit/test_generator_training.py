@@ -67,6 +67,25 @@ def test_tokens_are_made_once_and_stale_ones_are_refused(pictures, tmp_path):
         tokenize_pictures([str(pictures)], tokenizer, file, classes=CLASSES, views=3)
 
 
+def test_tokens_are_made_again_where_pictures_or_classes_have_changed(pictures, tmp_path, caplog):
+    tokenizer, file = make_tokenizer(), tmp_path / "tokens.safetensors"
+
+    def tokens():
+        return tokenize_pictures([str(pictures)], tokenizer, file, classes=CLASSES)
+
+    first = tokens()
+    (pictures / ".DS_Store").write_bytes(b"")
+    assert torch.equal(tokens().indices, first.indices)
+    assert not caplog.text
+    Image.new("RGB", (20, 24), (9, 200, 40)).save(pictures / "a" / "0.png")
+    (pictures / "a" / "1.png").rename(pictures / "b" / "9.png")
+    again = tokens()
+    assert "the pictures have changed since" in caplog.text
+    assert again.labels.tolist() == [0, 0, 1, 1, 1, 1]
+    assert not torch.equal(again.indices, first.indices)
+    assert torch.equal(tokens().indices, again.indices)
+
+
 def test_pictures_without_a_class_are_refused(pictures, tmp_path):
     single = next((pictures / "a").iterdir())
     with pytest.raises(InputError, match="has class None"):

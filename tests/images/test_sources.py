@@ -1,6 +1,7 @@
 """A source is one sequence, whatever it is made of, and what cannot be read is named and passed over."""
 
 import io
+import os
 import tarfile
 import threading
 
@@ -96,6 +97,7 @@ class TestShards:
         assert [(s.key, int(s.image[0, 0, 0]), s.label) for s in source] == [
             ("x", 1, 2),
             ("sub/y", 2, 0),
+            ("z.seg", 9, None),
             ("z", 3, None),
         ]
         assert source.class_names == ("0", "1", "2")
@@ -234,3 +236,65 @@ def test_the_shared_shards_read_as_described(shared):
     assert len(flowers) == 182
     assert set(flowers.labels) == set(range(5))
     assert flowers[100].image.shape == (128, 128, 3)
+
+
+NAMES = ("IMG_2.0.png", "Screenshot 2026-01-05 at 10.30.12.PNG", "a.b/c.png", "cat/x.png", "cat/x.bmp")
+
+
+def test_a_folder_and_a_shard_of_it_give_the_same_pictures(tmp_path):
+    folder = tmp_path / "set"
+    for number, name in enumerate(NAMES):
+        put(folder, {name: number + 1})
+    for name in ("@eaDir/x.png", "__MACOSX/y.png", ".ipynb_checkpoints/z.png", "cat/@eaDir/x.png", "notes.txt"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content(99) if name.endswith("png") else b"text")
+    with tarfile.open(tmp_path / "set.tar", "w") as archive:
+        archive.add(folder, ".")
+    said = []
+    for path in (folder, tmp_path / "set.tar"):
+        source = open_source(path, on_error=lambda key, error: said.append(key))
+        assert sorted(int(sample.image[0, 0, 0]) for sample in source) == [1, 2, 3, 4, 5]
+        assert len(set(source.keys)) == 5
+    assert not said
+
+
+def test_two_pictures_of_one_key_are_two_samples_of_its_class(tmp_path):
+    path = shard(tmp_path / "a.tar", [("x.png", content(1)), ("x.bmp", content(2)), ("x.cls", b"3")])
+    assert [(s.key, s.label) for s in open_source(path)] == [("x.png", 3), ("x.bmp", 3)]
+
+
+def test_a_stray_picture_is_named_and_the_others_keep_their_classes(tmp_path):
+    for number in range(9):
+        put(tmp_path, {f"{'cat' if number % 2 else 'dog'}/{number}.png": number})
+    put(tmp_path, {"folder.png": 77})
+    said = []
+    source = open_source(tmp_path, on_error=lambda key, error: said.append((key, str(error))))
+    assert source.class_names == ("cat", "dog")
+    assert len(source) == 9
+    assert [key for key, _ in said] == ["folder.png"]
+    assert "beside the class folders (cat, dog); move it into one of them" in said[0][1]
+    put(tmp_path, {"another.png": 78})
+    assert open_source(tmp_path).class_names == ()  # more than one in ten: no class folders, but folders
+
+
+def test_the_identity_follows_pictures_and_classes_and_nothing_else(tmp_path):
+    put(tmp_path, {"cat/1.png": 1, "cat/2.png": 2, "dog/3.png": 3})
+
+    def identity():
+        return open_source(tmp_path).identity
+
+    first = identity()
+    assert identity() == first
+    (tmp_path / ".DS_Store").write_bytes(b"")
+    (tmp_path / "cat" / "notes.txt").write_text("nothing")
+    assert identity() == first
+    seen = {first}
+    os.utime(tmp_path / "cat/1.png", ns=(1, 1))
+    seen.add(identity())
+    (tmp_path / "cat/2.png").rename(tmp_path / "dog/2.png")
+    seen.add(identity())
+    put(tmp_path, {"dog/4.png": 4})
+    seen.add(identity())
+    (tmp_path / "dog/4.png").unlink()
+    seen.add(identity())
+    assert len(seen) == 4  # the last one is the one before

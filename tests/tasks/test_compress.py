@@ -283,7 +283,7 @@ def photo(tmp_path):
 
 def test_encode_info_verify_and_decode(codec, photo, tmp_path, capsys):
     out, back = tmp_path / "photo.leech", tmp_path / "back.png"
-    assert run("encode", photo, "-o", out, "--model", NAME, "--json") == 0
+    assert run("encode", photo, "-o", out, "--model", NAME, "--effort", 0, "--json") == 0
     said = json.loads(capsys.readouterr().out)
     assert said["model"] == NAME
     assert said["errors"] == []
@@ -364,7 +364,7 @@ class Pipe:
 def test_a_dash_is_stdin_and_stdout(codec, photo, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdin", Pipe(photo.read_bytes()))
     monkeypatch.setattr(sys, "stdout", encoded := Pipe())
-    assert run("encode", "-", "-o", "-", "--model", NAME) == 0
+    assert run("encode", "-", "-o", "-", "--model", NAME, "--effort", 0) == 0
     data = encoded.buffer.getvalue()
     assert data == compress_image(picture(33, 41), codec).data
     monkeypatch.setattr(sys, "stdin", Pipe(data))

@@ -183,7 +183,10 @@ def test_quality_chooses_the_model_and_the_file_remembers_it(tmp_path, capsys):
     sizes = []
     for quality in (1, 2, 3):
         out, back = tmp_path / f"{quality}.leech", tmp_path / f"{quality}.png"
-        assert run("encode", tmp_path / "photo.png", "-o", out, "--quality", quality, "--entropy", "fixed") == 0
+        assert (
+            run("encode", tmp_path / "photo.png", "-o", out, "--quality", quality, "--entropy", "fixed", "--effort", 0)
+            == 0
+        )
         capsys.readouterr()
         assert run("info", out, "--json") == 0
         told = json.loads(capsys.readouterr().out)

@@ -29,7 +29,7 @@ from workbench.fit.generator.token_shards import (
 )
 from workbench.images.arrays import to_float
 from workbench.images.crops import square_picture
-from workbench.images.files import read_image
+from workbench.images.files import read_image, write_png
 from workbench.models.load import load_any_tokenizer
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.presets import body_preset
@@ -121,6 +121,11 @@ def test_what_is_done_is_not_done_again_and_what_is_damaged_is(tokenizer, pictur
     assert tokenize_shards(pictures, out, model).made == 2
     assert "shard.tokens.safetensors again: it is damaged" in caplog.text
     assert read_shard(out / "shard.json").labels.tolist() == [0, 1, 2]
+    changed = pictures[0] / "0.png"
+    write_png(255 - read_image(changed), changed, force=True)
+    assert tokenize_shards(pictures, out, model).made == 1  # the folder, not the shard
+    assert "its pictures have changed since" in caplog.text
+    assert tokenize_shards(pictures, out, model).made == 0
 
 
 def test_other_settings_are_refused(tokenizer, pictures, tmp_path):

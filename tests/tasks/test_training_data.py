@@ -58,11 +58,22 @@ def test_pictures_come_out_under_names_of_our_own(tmp_path, kind):
     out = tmp_path / "deep" / "out"
     assert unpack(archive, out) == 6
     files = sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file())
-    assert [f.split("/")[0] for f in files] == ["cats", "dogs", "etc", "pictures", "pictures", "we-ird-x"]
-    assert all(len(f.split("/")) == 2 for f in files)
+    assert sorted(f.rpartition("/")[0] for f in files) == ["", "", "etc", "set/cats", "set/dogs", "set/we-ird-x"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["deep", archive.name]
     assert {int(read_image(out / f)[0, 0, 0]) for f in files} == {1, 2, 3, 4, 5, 6}
     assert open_source([out]).class_names is not None
+
+
+def test_an_archive_has_the_classes_of_the_folder_it_was_made_from(tmp_path):
+    members = {f"data/v.2/{name}/{number}.png": png(number) for number, name in enumerate(("cat", "dog") * 6)}
+    archive = make_zip(
+        tmp_path / "set.zip", members | {"data/v.2/cover.png": png(50), "data/v.2/@eaDir/x.png": png(60)}
+    )
+    said = []
+    assert unpack(archive, tmp_path / "out") == 13
+    source = open_source(tmp_path / "out", on_error=lambda key, error: said.append(key))
+    assert source.class_names == ("cat", "dog")
+    assert (len(source), len(said)) == (12, 1)
 
 
 def test_links_of_a_tar_are_not_followed(tmp_path):

@@ -86,15 +86,15 @@ def print_table(lines: Sequence[Sequence[str]], *, left: int = 1, indent: str = 
 
 
 def print_notes(rows: Iterable[Mapping[str, Any]], *, err: bool = False) -> None:
-    """Print what is to be known of how pictures were read: the `notes` of rows, each once, with the names it is for.
+    """Print what is to be known of results: the `notes` and the `note` of rows, each once, with the names it is for.
 
     Args:
-        rows: With `input`, a path, and perhaps `notes`.
+        rows: With `input`, a path, and perhaps `notes`, on how a picture was read, and `note`, on its result.
         err: Whether to write to stderr.
     """
     names: dict[str, list[str]] = {}
     for row in rows:
-        for note in row.get("notes", ()):
+        for note in (*row.get("notes", ()), *([row["note"]] if row.get("note") else [])):
             names.setdefault(note, []).append(_shortened(_printable(PurePath(str(row["input"])).name), 40))
     for note, of in names.items():
         more = f" and {len(of) - 3} more" if len(of) > 3 else ""

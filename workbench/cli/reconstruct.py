@@ -21,6 +21,9 @@ def reconstruct(
     inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures, or folders of pictures.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the results, written as PNG.")],
     model: Annotated[str | None, typer.Option(help="A bundled name, a folder, or owner/name; see `models`.")] = None,
+    effort: Annotated[
+        int, typer.Option(min=0, max=9, help="How long to search for better codewords; 0 is the encoder's own choice.")
+    ] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there already.")] = False,
     json: Json = False,
 ) -> None:
@@ -35,7 +38,7 @@ def reconstruct(
     jobs = find_jobs(inputs)
     tokenizer = load_any_tokenizer(model or default_tokenizer())
     with progress_bar("Reconstructing") as progress:
-        batch = reconstruct_files(jobs, out, tokenizer, force=force, progress=progress)
+        batch = reconstruct_files(jobs, out, tokenizer, effort=effort, force=force, progress=progress)
     if json:
         errors = [{"input": name, "error": message} for name, message in batch.errors]
         print_json({"model": tokenizer.name, "images": list(batch.rows), "mean": dict(batch.mean), "errors": errors})

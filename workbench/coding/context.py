@@ -30,9 +30,10 @@ from numba import njit
 
 from workbench.coding import rangecoder
 from workbench.coding.entropy import EntropyModel, check_indices, damaged
-from workbench.coding.shell import GROUPS, MEMBER_STEPS, ShellCoder, code_token, shell_coder
+from workbench.coding.shell import GROUPS, MEMBER_STEPS, ShellCoder, code_token, shell_coder, token_bits
 from workbench.errors import InputError, ModelError
 from workbench.lattices.code import Code
+from workbench.lattices.pool import run_split
 
 # Rows up and columns to the right of each neighbour; a promise of the format.
 NEIGHBOURS = (
@@ -129,6 +130,14 @@ class Context(EntropyModel):
         """See :meth:`EntropyModel.bits`."""
         return self._encode(indices)[1]
 
+    def token_bits(self, indices: np.ndarray, places: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+        """See :meth:`EntropyModel.token_bits`."""
+        return self._candidate_bits(indices, places, candidates, dependents=False)
+
+    def grid_bits(self, indices: np.ndarray, places: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+        """See :meth:`EntropyModel.grid_bits`: of the token and of those that have it as a neighbour."""
+        return self._candidate_bits(indices, places, candidates, dependents=True)
+
     def decode(self, payload: bytes, shape: tuple[int, int, int]) -> np.ndarray:
         """See :meth:`EntropyModel.decode`."""
         self._check_depth(shape[0])
@@ -141,6 +150,25 @@ class Context(EntropyModel):
         if not rangecoder.is_exact(state, data):
             raise damaged(self.name, payload, shape)
         return indices
+
+    def _candidate_bits(
+        self, indices: np.ndarray, places: np.ndarray, candidates: np.ndarray, *, dependents: bool
+    ) -> np.ndarray:
+        indices = check_indices(indices, self.size)
+        self._check_depth(len(indices))
+        around = np.concatenate([np.zeros((1, 2), np.int64), -_neighbour_offsets()])[: 13 if dependents else 1]
+        total = np.zeros(candidates.shape[:2])
+
+        def count(start: int, stop: int) -> None:
+            grid = indices.copy()  # a candidate stands in it while it is counted
+            for number in range(len(indices)):
+                _count_bits(
+                    self._coder, self._stages[number], _neighbour_offsets(), grid, number, around,
+                    places[start:stop], candidates[start:stop], total[start:stop],
+                )  # fmt: skip
+
+        run_split(count, len(places), block=32)
+        return total
 
     def _encode(self, indices: np.ndarray) -> tuple[bytes, float]:
         indices = check_indices(indices, self.size)
@@ -259,6 +287,41 @@ def _code_stage(
                 coder, scores, stage.group_bias[phase], stage.member_bias[phase],
                 indices[number, row, column], state, data, cost,
             )  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def _count_bits(
+    coder: ShellCoder,
+    stage: Stage,
+    offsets: np.ndarray,
+    indices: np.ndarray,
+    number: int,
+    around: np.ndarray,
+    places: np.ndarray,
+    candidates: np.ndarray,
+    bits: np.ndarray,
+) -> None:
+    """Add to `bits` (n, k) the code lengths, in one stage, of the tokens at `places + around`, for each candidate."""
+    _, rows, columns = indices.shape
+    scores, hidden = np.empty((24, 9), np.int32), np.empty(stage.weights.shape[2], np.int32)
+    own = np.empty(candidates.shape[1])
+    for n in range(places.shape[0]):
+        row, column = places[n]
+        now = indices[:, row, column].copy()
+        if number == 0:  # nothing before the token depends on it: one prediction serves all candidates
+            phase = _predict(coder, stage, offsets, indices, number, row, column, hidden, scores)
+            token_bits(coder, scores, stage.group_bias[phase], stage.member_bias[phase], candidates[n, :, 0], own)
+            bits[n] += own
+        for k in range(candidates.shape[1]):
+            indices[:, row, column] = candidates[n, k]
+            for near in range(0 if number else 1, around.shape[0]):
+                below, beside = row + around[near, 0], column + around[near, 1]
+                if 0 <= below < rows and 0 <= beside < columns:
+                    phase = _predict(coder, stage, offsets, indices, number, below, beside, hidden, scores)
+                    token = indices[number, below, beside : beside + 1]
+                    token_bits(coder, scores, stage.group_bias[phase], stage.member_bias[phase], token, own[:1])
+                    bits[n, k] += own[0]
+        indices[:, row, column] = now
 
 
 @njit(nogil=True, cache=True)

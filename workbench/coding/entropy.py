@@ -58,6 +58,20 @@ class EntropyModel(ABC):
     def bits(self, indices: np.ndarray) -> float:
         """Ideal code length in bits: the sum of -log2 of each token's share of the frequencies."""
 
+    @abstractmethod
+    def token_bits(self, indices: np.ndarray, places: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+        """Code length of each candidate at its place, every other token as it is; float64, shape (n, k), in bits.
+
+        Args:
+            indices: int64, shape (depth, h, w).
+            places: Rows and columns, int64, shape (n, 2).
+            candidates: int64, shape (n, k, depth).
+        """
+
+    def grid_bits(self, indices: np.ndarray, places: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+        """Likewise of all tokens whose frequencies depend on the place, in bits; places are changed one at a time."""
+        return self.token_bits(indices, places, candidates)
+
 
 def number_of_name(name: str) -> int:
     """The number that stands for an entropy model in a file.

@@ -60,6 +60,10 @@ class Fixed(EntropyModel):
         """See :meth:`EntropyModel.bits`; log2 K a token up to 5·10⁻⁵."""
         return check_indices(indices, self.size).size * math.log2(self.size)
 
+    def token_bits(self, indices: np.ndarray, places: np.ndarray, candidates: np.ndarray) -> np.ndarray:  # noqa: ARG002
+        """See :meth:`EntropyModel.token_bits`; the same for all."""
+        return np.full(candidates.shape[:2], candidates.shape[2] * math.log2(self.size))
+
 
 @njit(nogil=True, cache=True)
 def _encode(indices: np.ndarray, size: int, buffer: np.ndarray) -> Int:

@@ -24,6 +24,7 @@ __all__ = [
     "group_sizes",
     "member_sizes",
     "shell_coder",
+    "token_bits",
 ]
 
 import functools
@@ -318,6 +319,33 @@ def _member(coder: ShellCoder, index: Int) -> int:
         for k in range(2):
             member |= np.int64(digits[coder.pairs[group - _FIRST_PAIR, k]] > 0) << k
     return member  # pyright: ignore[reportReturnType] - numba's 64 bits
+
+
+@njit(nogil=True, cache=True)
+def token_bits(
+    coder: ShellCoder,
+    scores: np.ndarray,
+    group_bias: np.ndarray,
+    member_bias: np.ndarray,
+    wanted: np.ndarray,
+    bits: np.ndarray,
+) -> None:
+    """Write the ideal code length, in bits, of each of several codewords into `bits`; arguments as of `code_token`.
+
+    Args:
+        coder: The tables.
+        scores: int32, shape (24, 9).
+        group_bias: int16, shape (5131,).
+        member_bias: int8, shape (K,).
+        wanted: Indices of codewords, int64, shape (n,).
+        bits: float64, shape (n,).
+    """
+    sizes, members, groups = np.empty(128, np.int64), np.empty(128, np.int64), np.empty(GROUPS, np.int64)
+    group_sizes(coder, scores, group_bias, groups)
+    for n in range(wanted.size):
+        group = int(coder.group[wanted[n]])
+        member_sizes(coder, scores, member_bias, group, sizes, members)
+        bits[n] = SUM_BITS + MEMBER_BITS - np.log2(groups[group]) - np.log2(sizes[_member(coder, wanted[n])])
 
 
 @njit(nogil=True, cache=True)

@@ -87,6 +87,14 @@ class Static(EntropyModel):
         shares = self._bounds[stages, phases, indices + 1] - self._bounds[stages, phases, indices]
         return float(indices.size * SUM_BITS - np.log2(shares).sum())
 
+    def token_bits(self, indices: np.ndarray, places: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+        """See :meth:`EntropyModel.token_bits`."""
+        self._check(indices)
+        stages, phases = np.arange(len(indices)), _phases(indices.shape, self._period)[0][places[:, 0], places[:, 1]]
+        phases = phases[:, None, None]
+        shares = self._bounds[stages, phases, candidates + 1] - self._bounds[stages, phases, candidates]
+        return (SUM_BITS - np.log2(shares)).sum(-1)
+
     def _check(self, indices: np.ndarray) -> np.ndarray:
         if len(indices) > self.depth:
             raise InputError(f"the static model is for {self.depth} stages, the indices have {len(indices)}")

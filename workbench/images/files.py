@@ -19,6 +19,7 @@ __all__ = [
     "SUFFIXES",
     "FoundImage",
     "Picture",
+    "is_made_by_a_system",
     "list_images",
     "picture_size",
     "read_image",
@@ -47,6 +48,7 @@ from workbench.images.decode import DECODER_ERRORS, decode
 from workbench.images.jpeg import ended, without_end
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
+_OF_SYSTEMS = frozenset({"@eaDir", "__MACOSX"})  # thumbnails of a NAS, resource forks in archives
 SUFFIXES = frozenset(
     {
         *(".avif", ".avifs", ".apng", ".bmp", ".dib", ".gif", ".png", ".tif", ".tiff", ".webp"),
@@ -210,10 +212,16 @@ def list_images(inputs: Iterable[str | Path]) -> list[FoundImage]:
     return found
 
 
+def is_made_by_a_system(name: str) -> bool:
+    """Whether a file or folder of that name belongs to a system and not to a person's pictures."""
+    return (name.startswith(".") and name not in (".", "..")) or name in _OF_SYSTEMS
+
+
 def walk(folder: Path, *, suffixes: frozenset[str] = SUFFIXES) -> Iterator[Path]:
     """Yield the files below a folder that have one of these suffixes, depth first, each level sorted by name.
 
-    Hidden files and folders are passed over, and links to folders are not followed.
+    Hidden files and folders, and folders that systems make by themselves, are passed over; links to folders are not
+    followed.
 
     Raises:
         ImageError: if a folder cannot be listed.
@@ -223,7 +231,7 @@ def walk(folder: Path, *, suffixes: frozenset[str] = SUFFIXES) -> Iterator[Path]
     except OSError as error:
         raise ImageError(f"{_printable(str(folder))}: cannot be listed ({_brief(error)})") from error
     for entry in entries:
-        if entry.name.startswith("."):
+        if is_made_by_a_system(entry.name):
             continue
         if entry.is_dir():
             if not entry.is_symlink():

@@ -10,6 +10,7 @@ where names are given and otherwise by its number; further names of folders foll
 
 __all__ = ["Sample", "Source", "open_source"]
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -148,6 +149,19 @@ class Source:
         return tuple(entry.key for entry in self._entries)
 
     @cached_property
+    def identity(self) -> str:
+        """SHA-256 (hex) of what the source lists: name, class, size and time of change of every picture.
+
+        It changes where a picture was replaced, moved to another class, added or removed, and with nothing else below
+        a folder. A shard counts as one file, whose time of change stands for all of it.
+        """
+        digest = hashlib.sha256()
+        for entry, label in zip(self._entries, self.labels, strict=True):
+            facts = entry.path.stat()
+            digest.update(repr((entry.key, int(label), entry.offset, facts.st_size, facts.st_mtime_ns)).encode())
+        return digest.hexdigest()
+
+    @cached_property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes, in order; empty where nothing has a class."""
         numbers = [entry.label for entry in self._entries if isinstance(entry.label, int)]
@@ -175,7 +189,7 @@ class Source:
         entries: list[Entry] = []
         for path in self.paths:
             if path.is_dir():
-                pictures, shards = index_folder(path)
+                pictures, shards = index_folder(path, self._on_error)
                 entries += pictures
                 for shard in shards:
                     entries += self._shard(shard)

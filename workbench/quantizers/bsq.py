@@ -16,6 +16,7 @@ from torch import Tensor
 from workbench.errors import InputError
 from workbench.quantizers.estimators import Estimator, straight_through
 from workbench.quantizers.quantizer import Penalty, Quantizer
+from workbench.quantizers.separable import least_sums
 from workbench.quantizers.sphere import unit
 
 MAX_BITS = 62  # an index is an int64
@@ -61,6 +62,13 @@ class BinaryQuantizer(Quantizer):
         """The signs as bits."""
         self._check_finite(point)
         return ((point > 0).long() << self._shifts(point)).sum(-1)
+
+    def ranked(self, point: Tensor, k: int) -> Tensor:
+        """The k nearest corners: those whose wrong signs cost least."""
+        rows = point.flatten(0, -2)
+        costs = [torch.stack([column, -column], dim=1) for column in rows.unbind(1)]
+        bits = least_sums(costs, k)
+        return (bits << self._shifts(bits)).sum(-1).view(*point.shape[:-1], -1)
 
     def lookup(self, indices: Tensor) -> Tensor:
         """The bits as signs."""

@@ -22,6 +22,7 @@ from workbench.errors import InputError
 from workbench.lattices.geometry import cap_bound
 from workbench.quantizers.estimators import Estimator, straight_through
 from workbench.quantizers.quantizer import Penalty, Quantizer
+from workbench.quantizers.separable import least_sums
 
 
 class ProductQuantizer(Quantizer):
@@ -74,6 +75,18 @@ class ProductQuantizer(Quantizer):
         pieces = point.split(self._widths, dim=-1)
         own = [part.search(rows) for part, rows in zip(self._quantizers(), pieces, strict=True)]
         return torch.stack([index * weight for index, weight in zip(own, self._weights, strict=True)]).sum(0)
+
+    def ranked(self, point: Tensor, k: int) -> Tensor:
+        """The k nearest combinations of the k nearest codewords of each part."""
+        rows = point.flatten(0, -2)
+        own, costs = [], []
+        for part, piece in zip(self._quantizers(), rows.split(self._widths, dim=-1), strict=True):
+            own.append(part.ranked(piece, k))
+            costs.append((part.lookup(own[-1]).to(piece.dtype) - piece[:, None]).square().sum(-1))
+        places = least_sums(costs, k)
+        chosen = [index.gather(1, place) for index, place in zip(own, places.unbind(-1), strict=True)]
+        joined = torch.stack([index * weight for index, weight in zip(chosen, self._weights, strict=True)]).sum(0)
+        return joined.view(*point.shape[:-1], -1)
 
     def lookup(self, indices: Tensor) -> Tensor:
         """Each part's codeword, side by side."""
@@ -167,6 +180,28 @@ class ResidualQuantizer(Quantizer):
             indices.append(depth.search(left / gain))
             left = left - gain * depth.lookup(indices[-1]).to(left.dtype)
         return torch.stack(indices, dim=-1)
+
+    def neighbours(self, point: Tensor, indices: Tensor, k: int) -> Tensor:
+        """Indices that differ in one stage: there, of the codewords nearest to what the others leave of each row.
+
+        Of the k, each stage gives its share, the first ones first where k is no multiple; nearest first over all.
+        """
+        codes = [
+            g * depth.lookup(own)
+            for depth, g, own in zip(self._quantizers(), self.gains, indices.unbind(-1), strict=True)
+        ]
+        total = torch.stack(codes).sum(0)
+        found, costs = [], []
+        for place, (depth, gain) in enumerate(zip(self._quantizers(), self.gains, strict=True)):
+            share = k // len(codes) + (place < k % len(codes))
+            left = point - (total - codes[place]).to(point.dtype)
+            own = depth.ranked(left / gain, share)
+            every = indices.unsqueeze(-2).repeat_interleave(own.shape[-1], dim=-2)
+            every[..., place] = own
+            found.append(every)
+            costs.append((gain * depth.lookup(own).to(point.dtype) - left.unsqueeze(-2)).square().sum(-1))
+        order = torch.cat(costs, dim=-1).sort(dim=-1, stable=True).indices
+        return torch.cat(found, dim=-2).gather(-2, order.unsqueeze(-1).expand(*order.shape, len(codes)))
 
     def lookup(self, indices: Tensor) -> Tensor:
         """The sum of the codewords times their gains."""

@@ -20,6 +20,7 @@ from torch import Tensor
 from workbench.errors import InputError
 from workbench.quantizers.estimators import Estimator, straight_through
 from workbench.quantizers.quantizer import Penalty, Quantizer
+from workbench.quantizers.separable import least_sums
 
 
 class FiniteScalarQuantizer(Quantizer):
@@ -68,6 +69,14 @@ class FiniteScalarQuantizer(Quantizer):
         cell = torch.ceil(point.double() * levels / 2 + odd / 2) - 1 + (levels - odd) / 2
         digits = torch.minimum(cell.clamp_min(0), levels - 1).long()
         return (digits * self._weights(point)).sum(-1)
+
+    def ranked(self, point: Tensor, k: int) -> Tensor:
+        """The k nearest centres of cells."""
+        rows = point.flatten(0, -2)
+        centres = [(2 * torch.arange(n, device=point.device) + 1 - n).to(point.dtype) / n for n in self.levels]
+        costs = [(column[:, None] - own).square() for column, own in zip(rows.unbind(1), centres, strict=True)]
+        digits = least_sums(costs, k)
+        return (digits * self._weights(point)).sum(-1).view(*point.shape[:-1], -1)
 
     def lookup(self, indices: Tensor) -> Tensor:
         """The centre of the cell."""

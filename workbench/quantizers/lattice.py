@@ -14,6 +14,7 @@ from torch import Tensor
 from workbench.errors import InputError
 from workbench.lattices.code import Code
 from workbench.lattices.search.nearest import nearest
+from workbench.lattices.search.ranking import MAX_K, nearest_k
 from workbench.quantizers.estimators import Estimator, straight_through
 from workbench.quantizers.quantizer import Penalty, Quantizer
 from workbench.quantizers.sphere import unit
@@ -70,6 +71,10 @@ class LatticeQuantizer(Quantizer):
     def search(self, point: Tensor) -> Tensor:
         """The nearest codeword, exact."""
         return nearest(point, self.code)
+
+    def ranked(self, point: Tensor, k: int) -> Tensor:
+        """The k nearest codewords, exact, at most 256."""
+        return nearest_k(point, self.code, min(k, self.size, MAX_K))
 
     def lookup(self, indices: Tensor) -> Tensor:
         """Digits times axes over scale, the same floats as the code's own."""

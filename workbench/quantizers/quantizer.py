@@ -139,6 +139,18 @@ class Quantizer(nn.Module, ABC):
     def lookup(self, indices: Tensor) -> Tensor:
         """Codeword of each index, unscaled, float32; indices are in range."""
 
+    def ranked(self, point: Tensor, k: int) -> Tensor:  # noqa: ARG002 - a subclass that can says how
+        """Indices (int64) of the k codewords nearest to each row, nearest first, shape (..., k); fewer of a small code.
+
+        Raises:
+            InputError: if the quantizer cannot list them.
+        """
+        raise InputError(f"{self.name}: codewords cannot be listed by distance, expected a quantizer with `ranked`")
+
+    def neighbours(self, point: Tensor, indices: Tensor, k: int) -> Tensor:  # noqa: ARG002 - of one stage, all are
+        """Indices near each row that could stand in place of `indices`, shape (..., k, *index_shape)."""
+        return self.ranked(point, k)
+
     # ---- what a learned codebook does besides
 
     @property

@@ -77,6 +77,16 @@ class VectorQuantizer(Quantizer):
         rows = point.flatten(0, -2) if point.ndim > 1 else point.unsqueeze(0)
         return _nearest(rows, self.codebook.float()).view(point.shape[:-1])
 
+    def ranked(self, point: Tensor, k: int) -> Tensor:
+        """The k nearest words."""
+        words, k = self.codebook.float(), min(k, self.size)
+        rows = point.flatten(0, -2).to(words.dtype)
+        halves = words.square().sum(1) / 2
+        parts = [
+            (part @ words.mT - halves).topk(k, dim=1).indices for part in rows.split(max(1, _PRODUCTS // self.size))
+        ]
+        return torch.cat(parts).view(*point.shape[:-1], k)
+
     def lookup(self, indices: Tensor) -> Tensor:
         """The words as they stand."""
         return self.codebook[indices].float()

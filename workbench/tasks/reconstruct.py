@@ -30,7 +30,7 @@ from workbench.metrics.distortion import measure
 from workbench.models.load import perceptual_distance
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer
-from workbench.progress import Progress
+from workbench.progress import Progress, no_progress
 from workbench.tasks.names import distinct, result_names
 
 # The inferno colours (CC0, S. van der Walt and N. Smith) at nine even steps: dark is no error, light is much.
@@ -103,7 +103,9 @@ class Batch:
     errors: Sequence[tuple[str, str]]
 
 
-def reconstruct_image(image: np.ndarray, tokenizer: Tokenizer) -> Reconstructed:
+def reconstruct_image(
+    image: np.ndarray, tokenizer: Tokenizer, *, effort: int = 0, progress: Progress = no_progress
+) -> Reconstructed:
     """Send one picture through a tokenizer and measure what came back.
 
     A tokenizer of several scales takes squares of one size: then the original is the middle of the picture, resized.
@@ -111,11 +113,13 @@ def reconstruct_image(image: np.ndarray, tokenizer: Tokenizer) -> Reconstructed:
     Args:
         image: uint8, shape (H, W, 3).
         tokenizer: The model.
+        effort: From 0 to 9: how long better codewords are searched; see :mod:`workbench.models.refine`.
+        progress: Told the share done of that search.
     """
     if isinstance(tokenizer, MultiScaleTokenizer):
         image = tokenizer.fit(image)
     start = time.perf_counter()
-    result = tokenizer.reconstruct(image)
+    result = tokenizer.reconstruct(image, effort=effort, progress=progress)
     seconds = time.perf_counter() - start
     distance = perceptual_distance()
     measures, reasons = measure(image, result.image, others={distance.name: distance.between})
@@ -215,6 +219,7 @@ def reconstruct_files(
     folder: Path,
     tokenizer: Tokenizer,
     *,
+    effort: int = 0,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Batch:
@@ -224,6 +229,7 @@ def reconstruct_files(
         jobs: What :func:`find_jobs` found.
         folder: Where results go; made where it is missing.
         tokenizer: The model.
+        effort: As of :func:`reconstruct_image`.
         force: Whether a file that is there already may be replaced.
         progress: Told the fraction done and the name of the file at hand.
 
@@ -247,7 +253,7 @@ def reconstruct_files(
             if target.exists() and not force:  # known before the work is done, and checked again when it is written
                 raise ImageError(f"{target} exists; add --force to replace it, or name another folder with -o")
             picture = read_picture(job.source)
-            result = reconstruct_image(picture.pixels, tokenizer)
+            result = reconstruct_image(picture.pixels, tokenizer, effort=effort)
             write_png(result.image, target, force=force)
         except WorkbenchError as error:
             errors.append((str(job.source), str(error)))

@@ -2,7 +2,8 @@
 
 A tar shard gives one shard of tokens, a folder one for every `per_shard` pictures. Shards are shared out among the
 processes in turn; each is written whole and its JSON last, so after an interruption the finished ones, checked by their
-SHA-256, are passed over and the others are made. At the end the first process writes `manifest.json` over all.
+SHA-256, are passed over where their pictures have not changed, and the others are made. At the end the first process
+writes `manifest.json` over all.
 """
 
 __all__ = ["Bulk", "tokenize_shards"]
@@ -62,6 +63,11 @@ class _Unit:
     source: Source
     start: int
     stop: int
+
+    @property
+    def identity(self) -> str:
+        """That of its source; a picture that is added moves all that come after it."""
+        return self.source.identity
 
 
 def tokenize_shards(
@@ -167,6 +173,9 @@ def _finished(out: Path, unit: _Unit, about: dict[str, Any]) -> dict[str, Any] |
             f"{path} was made with another {', '.join(changed)} ({record.get(changed[0])!r}, now "
             f"{about[changed[0]]!r}): choose another folder, or remove it"
         )
+    if record.get("source") != unit.identity:
+        _log.warning("making %s again: its pictures have changed since", out / record["file"])
+        return None
     if len(content) != record["bytes"] or hashlib.sha256(content).hexdigest() != record["sha256"]:
         _log.warning("making %s again: it is damaged", out / record["file"])
         return None
@@ -210,7 +219,7 @@ def _make(
             labels += [-1 if sample.label is None else sample.label for sample in batch]
             sizes += [sample.image.shape[:2] for sample in batch]
             keys += [sample.key for sample in batch]
-    record = {**about, "passed_over": bad}
+    record = {**about, "source": unit.identity, "passed_over": bad}
     write_shard(out, unit.name, grids, labels=labels, sizes=sizes, keys=keys, about=record)
 
 

@@ -1,6 +1,6 @@
 """What a tab is given: the models there are, examples to start from, and the rules of the queue."""
 
-__all__ = ["Context", "shown_errors", "shown_progress"]
+__all__ = ["Context", "effort_choice", "shown_errors", "shown_progress"]
 
 import functools
 import html
@@ -15,6 +15,8 @@ import gradio as gr
 
 from workbench.errors import InputError, WorkbenchError, did_you_mean
 from workbench.models import load as catalogue
+from workbench.models.refine import MAX_EFFORT
+from workbench.tasks.compress.picture import EFFORT
 from workbench.ui.pictures import example_pictures
 
 P = ParamSpec("P")
@@ -112,6 +114,20 @@ class Context:
     def examples(self) -> list[Path]:
         """Pictures to start from."""
         return example_pictures()
+
+
+def effort_choice(*, elem_id: str) -> gr.Slider:
+    """How long better codewords are searched for the same decoder."""
+    return gr.Slider(
+        0,
+        MAX_EFFORT,
+        value=EFFORT,
+        step=1,
+        label="Effort",
+        info="Search for codewords of which this decoder makes a better picture. 768×512 pixels on one core: 0 not at "
+        "all, 2 some three seconds, 4 ten, 9 a minute.",
+        elem_id=elem_id,
+    )
 
 
 def shown_errors(function: Callable[P, R]) -> Callable[P, R]:

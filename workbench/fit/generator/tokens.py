@@ -2,12 +2,14 @@
 
 Every picture gives several *views*: as it is, mirrored, and then cut a little closer at random places, mirrored in
 turn. The file is safetensors with 32-bit integers, and says what made it: codebook, weights, scales and gains of the
-tokenizer, names and sizes of the data, and the views. A file that was made otherwise is refused, never used.
+tokenizer, which pictures of which classes (names, sizes, times of change), and the views. Where the pictures have
+changed since, tokens are made again; a file that was made otherwise is refused, never used.
 """
 
 __all__ = ["TokenBatches", "Tokens", "tokenize_pictures"]
 
 import json
+import logging
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +28,8 @@ from workbench.images.sources import open_source
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.progress import Progress, no_progress
 
+_log = logging.getLogger(__name__)
+_PICTURES = ("data", "pictures")  # what of `made_from` says which pictures
 _BATCH = 64
 _CLOSEST = 0.8  # least share of the side that a closer cut keeps
 
@@ -72,19 +76,20 @@ def tokenize_pictures(
         InputError: if a picture has no class, or one out of range.
         TrainingError: if the file was made from something else, or is damaged.
     """
+    source = open_source(paths, class_names=classes)
+    count = len(source)
     made_from = {
         "codebook": tokenizer.fingerprint,
         "weights": tokenizer.weights_hash or "untrained",
         "scales": list(tokenizer.quantizer.scales),
         "gains": [round(float(gain), 6) for gain in tokenizer.quantizer.gains],
-        "data": [[Path(path).name, _size(Path(path))] for path in paths],
+        "pictures": count,
+        "data": source.identity,
         "views": views,
         "seed": seed,
     }
-    if file.exists():
-        return _read(file, made_from)
-    source = open_source(paths, class_names=classes)
-    count = len(source)
+    if file.exists() and (kept := _read(file, made_from)) is not None:
+        return kept
     rows, labels, waiting = [], [], []
     for number, sample in enumerate(source):
         if sample.label is None or not 0 <= sample.label < len(classes):
@@ -156,11 +161,6 @@ def _tokens(pictures: list[np.ndarray], tokenizer: MultiScaleTokenizer) -> Tenso
     return tokenizer.tokenize(images).int().cpu()
 
 
-def _size(path: Path) -> int:
-    """Bytes of a file, or pictures and other files below a folder."""
-    return path.stat().st_size if path.is_file() else sum(1 for _ in path.rglob("*"))
-
-
 def _write(file: Path, tokens: Tokens, made_from: dict[str, object]) -> None:
     from safetensors.torch import save
 
@@ -170,13 +170,17 @@ def _write(file: Path, tokens: Tokens, made_from: dict[str, object]) -> None:
         out.write(data)
 
 
-def _read(file: Path, made_from: dict[str, object]) -> Tokens:
+def _read(file: Path, made_from: dict[str, object]) -> Tokens | None:
+    """The tokens in a file; None where the pictures they were made from have changed."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(file, framework="pt") as data:
             said = json.loads((data.metadata() or {}).get("made_from", "{}"))
             changed = differences(said, json.loads(json.dumps(made_from)))
+            if changed and all(change.partition(":")[0] in _PICTURES for change in changed):
+                _log.warning("%s: the pictures have changed since: tokens are made again", file)
+                return None
             if changed:
                 raise TrainingError(
                     f"{file} holds tokens made otherwise ({'; '.join(changed)}, theirs → wanted): delete it or choose "

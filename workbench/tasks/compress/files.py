@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from workbench import atomic
 from workbench.errors import ContainerError, ImageError, WorkbenchError
 from workbench.images.files import FoundImage, list_images, read_picture, walk, write_png
 from workbench.progress import Progress
-from workbench.tasks.compress.codec import Codec
-from workbench.tasks.compress.picture import SUFFIX, compress_image, decompress_image, describe
+from workbench.tasks.compress.picture import SUFFIX, Compressed, decompress_image, describe
 from workbench.tasks.names import distinct, result_names
 
 
@@ -74,13 +75,24 @@ def find_compressed(inputs: Sequence[Path], out: Path) -> list[Job]:
 
 
 def compress_files(
-    jobs: Sequence[Job], codec: Codec, *, entropy: str | None = None, force: bool = False, progress: Progress
+    jobs: Sequence[Job],
+    compress: Callable[[np.ndarray], Compressed],
+    *,
+    force: bool = False,
+    progress: Progress,
 ) -> Batch:
-    """Compress pictures; one that cannot be read or written is listed and does not stop the others."""
+    """Compress pictures; one that cannot be read or written is listed and does not stop the others.
+
+    Args:
+        jobs: What :func:`find_pictures` found.
+        compress: Makes a file of a picture, uint8 of shape (H, W, 3).
+        force: Whether a file that is there already may be replaced.
+        progress: Told the share done and the name of the file at hand.
+    """
 
     def work(job: Job) -> dict[str, object]:
         picture = read_picture(job.source)
-        result = compress_image(picture.pixels, codec, entropy=entropy)
+        result = compress(picture.pixels)
         write_bytes(result.data, job.target, force=force)
         return {**result.row(), **({"notes": list(picture.notes)} if picture.notes else {})}
 

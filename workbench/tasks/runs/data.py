@@ -23,7 +23,7 @@ from PIL import Image
 from workbench.atomic import whole_folder
 from workbench.errors import InputError
 from workbench.images.examples import list_examples
-from workbench.images.files import SUFFIXES
+from workbench.images.files import SUFFIXES, is_made_by_a_system
 from workbench.images.synthetic import CLASSES, render
 from workbench.progress import Progress
 
@@ -31,6 +31,7 @@ MOST_ARCHIVE = 200 << 20  # the archive itself
 MOST_BYTES = 500 << 20  # what comes out of it, all together
 MOST_MEMBERS = 50_000
 _CHUNK = 1 << 20
+_DEPTH = 8  # folders of a path that are kept, the last ones
 _SIZE = 96  # pixels a side of a drawn picture
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 _COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}  # by their first two bytes
@@ -81,7 +82,8 @@ def held_out_pictures(folder: Path) -> list[Path]:
 def unpack(archive: Path, folder: Path) -> int:
     """Take the pictures out of a .zip or .tar archive, under names of our own.
 
-    A picture's folder becomes its class folder; everything else of its path is dropped.
+    The folders of a picture's path are kept under harmless names, so that the archive has the classes that the folder
+    it was made from has; folders around all of it are dropped.
 
     Args:
         archive: A zip file, or a tar file, compressed or not.
@@ -99,6 +101,7 @@ def unpack(archive: Path, folder: Path) -> int:
         with whole_folder(folder) as place:
             members = _of_zip if zipfile.is_zipfile(archive) else _of_tar
             count = _take(members(archive), place, archive)
+            _lift(place)
             if not count:
                 raise InputError(f"{archive.name} holds no picture ({', '.join(sorted(SUFFIXES))})")
     except InputError:
@@ -118,7 +121,7 @@ def _take(members: Iterator[tuple[str, Callable[[], IO[bytes] | None]]], folder:
             continue
         count += 1
         place = _place(name, folder, count)
-        place.parent.mkdir(exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         with source, place.open("xb") as target:
             while chunk := source.read(_CHUNK):
                 total += len(chunk)
@@ -167,11 +170,20 @@ def _too_much(archive: Path, what: str) -> InputError:
 
 def _is_picture(name: str) -> bool:
     path = PurePosixPath(name)
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and "__MACOSX" not in path.parts
+    return path.suffix.lower() in SUFFIXES and not any(map(is_made_by_a_system, path.parts))
 
 
 def _place(name: str, folder: Path, number: int) -> Path:
-    """Where a member goes: `CLASS/NUMBER.suffix`, with nothing of its path but the name of its folder."""
+    """Where a member goes: `FOLDERS/NUMBER.suffix`, with nothing of its path but the names of its folders."""
     path = PurePosixPath(name.replace("\\", "/"))
-    parent = _ODD.sub("-", path.parent.name).strip(".-")[:60]
-    return folder / (parent or "pictures") / f"{number:06}{path.suffix.lower()}"
+    parts = [clean for part in path.parent.parts if (clean := _ODD.sub("-", part).strip(".-")[:60])]
+    return folder.joinpath(*parts[-_DEPTH:], f"{number:06}{path.suffix.lower()}")
+
+
+def _lift(folder: Path) -> None:
+    """Let a folder hold what the one folder in it holds, as long as there is nothing else: it names no class."""
+    while len(inside := list(folder.iterdir())) == 1 and inside[0].is_dir():
+        only = inside[0].rename(folder / ".only")
+        for entry in only.iterdir():
+            entry.rename(folder / entry.name)
+        only.rmdir()
