@@ -45,13 +45,13 @@ def to_srgb(colours: Image.Image, source: Image.Image, file: IO[bytes]) -> tuple
     notes: list[str] = []
     if colours.mode == "LAB":
         laboratory = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
-        return _transform(laboratory, "LAB").apply(colours), notes
+        return _through(laboratory, colours), notes
     profile = _declared(colours.mode, source, file, notes)
     if profile:
         if colours.mode == "L" and _space(profile) == "RGB ":
             colours = colours.convert("RGB")
         try:
-            return _transform(profile, colours.mode).apply(colours), notes
+            return _through(profile, colours), notes
         except (ImageCms.PyCMSError, ValueError):
             notes.append("its colour profile cannot be used and was left aside")
     return colours.convert("RGB"), notes
@@ -144,6 +144,20 @@ def _note_exif(source: Image.Image, notes: list[str]) -> None:
         notes.append("its Exif calls the colours uncalibrated and there is no profile: read as sRGB, as browsers do")
 
 
+def _through(profile: bytes, colours: Image.Image) -> Image.Image:
+    """Convert from a profile to sRGB, mode RGB.
+
+    Raises:
+        ImageCms.PyCMSError, ValueError: if the profile cannot be used.
+    """
+    transform = _transform(profile, colours.mode)
+    if colours.mode != "L":
+        return transform.apply(colours)
+    # littleCMS's table for grey has few steps, up to 10 levels off in the dark: it converts the 256 levels without one.
+    levels = transform.apply(Image.frombytes("L", (256, 1), bytes(range(256))))
+    return Image.merge("RGB", [colours.point(list(band.tobytes())) for band in levels.split()])
+
+
 @lru_cache(maxsize=16)
 def _space(profile: bytes) -> str:
     """Colour space of a profile of a device, as ICC abbreviates it; empty where it is of another class.
@@ -163,4 +177,6 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
         ImageCms.PyCMSError: if the profile cannot be used.
     """
     opened = ImageCms.getOpenProfile(io.BytesIO(profile))
-    return ImageCms.ImageCmsTransform(opened, ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")), mode, "RGB")
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    flags = ImageCms.Flags.NOOPTIMIZE if mode == "L" else ImageCms.Flags.NONE
+    return ImageCms.ImageCmsTransform(opened, srgb, mode, "RGB", flags=flags)
