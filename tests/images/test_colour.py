@@ -5,8 +5,8 @@ import struct
 import zlib
 
 import numpy as np
+import picture_files as raw
 import pytest
-import raw
 from PIL import Image, ImageCms, features
 
 from workbench.images.files import read_image, read_picture

@@ -3,9 +3,12 @@
 import struct
 
 import numpy as np
+import picture_files as raw
 import pytest
-import raw
+from PIL import Image
 
+from workbench.errors import InputError
+from workbench.images.decode import pixels_of
 from workbench.images.files import read_image, read_picture
 
 RNG = np.random.default_rng(0)
@@ -123,3 +126,19 @@ class TestRange:
         for quiet in (self.SAMPLES + 1, self.SAMPLES * 0):
             quiet[0, 0, 0] = 4096 if quiet.any() else 0
             assert not read_picture(raw.png(quiet)).notes
+
+
+def test_a_picture_that_pillow_has_opened_is_read_as_its_file(tmp_path):
+    path = tmp_path / "a.png"
+    for content in (raw.png(DEEP), raw.png(DEEP[:, :, :1]), raw.tiff(DEEP, extra=2), raw.png(DEEP[:, :, :3] // 257)):
+        path.write_bytes(content)
+        with Image.open(path) as image:
+            assert (pixels_of(image) == read_image(path)).all()
+    with Image.open(path) as image:
+        image.load()
+    assert (pixels_of(image) == read_image(path)).all()
+    drawn = Image.fromarray(DEEP.astype(np.uint8), "RGBA")
+    drawn.save(path)
+    assert (pixels_of(drawn) == read_image(path)).all()
+    with pytest.raises(InputError, match="0×5"):
+        pixels_of(Image.new("RGB", (0, 5)))

@@ -347,6 +347,18 @@ def test_pictures_that_would_become_one_file_are_all_written(codec, tmp_path, ca
         assert read_image(tmp_path / "back" / name).shape == (8 + number, 8, 3)
 
 
+def test_notes_on_a_picture_stand_beside_its_figures(codec, tmp_path, capsys, monkeypatch):
+    Image.fromarray(picture(8, 8)).save(tmp_path / "a.png", icc_profile=b"junk")
+    said = "its colour profile is damaged and was left aside"
+    assert run("encode", tmp_path / "a.png", "-o", tmp_path / "a.leech", "--model", NAME) == 0
+    assert f"note: a.png: {said}" in capsys.readouterr().out
+    assert run("encode", tmp_path / "a.png", "-o", tmp_path / "b.leech", "--model", NAME, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["files"][0]["notes"] == [said]
+    monkeypatch.setattr(sys, "stdout", Pipe())
+    assert run("encode", tmp_path / "a.png", "-o", "-", "--model", NAME) == 0
+    assert said in capsys.readouterr().err
+
+
 class Pipe:
     """Standard input or output as a pipe: bytes behind `.buffer`, not seekable."""
 

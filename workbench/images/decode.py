@@ -1,7 +1,8 @@
 """An opened picture file to pixels: decoded, rounded to 8 bits, in sRGB, over white and upright."""
 
-__all__ = ["DECODER_ERRORS", "decode"]
+__all__ = ["DECODER_ERRORS", "decode", "pixels_of"]
 
+import io
 import struct
 import zlib
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
+from workbench.errors import InputError
 from workbench.images.colour import to_srgb
 from workbench.images.depth import eight_bits
 
@@ -70,6 +72,25 @@ def decode(image: Image.Image, file: IO[bytes]) -> tuple[np.ndarray, np.ndarray 
     pixels = np.array(upright(np.asarray(flat)), order="C")
     painted = None if alpha is None else np.array(upright(np.asarray(alpha)), order="C")
     return pixels, painted, (*on_depth, *on_colour)
+
+
+def pixels_of(image: Image.Image) -> np.ndarray:
+    """Pixels of a picture that Pillow holds or has opened, read as a file is.
+
+    What Pillow has dropped is lost: where the picture is loaded already, samples of 16 bits a channel were cut to 8.
+
+    Returns:
+        uint8, shape (H, W, 3), sRGB, over white, upright.
+
+    Raises:
+        InputError: if it is empty, or its file is cut short or damaged.
+    """
+    file = getattr(image, "fp", None)
+    held = file if isinstance(file, io.IOBase) and not file.closed and file.seekable() else io.BytesIO()
+    try:
+        return decode(image, held)[0]
+    except DECODER_ERRORS as error:
+        raise InputError(f"the picture, {image.mode} of {image.width}×{image.height} pixels: {error}") from error
 
 
 def _parts(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
