@@ -147,3 +147,24 @@ def test_edits(run, picture, tmp_path):
     status, _, err = run("edit", "fill", picture, "--mask", tmp_path / "absent.png", *common, "-o", tmp_path / "x.png")
     assert status == 1
     assert "absent.png" in err
+
+
+def test_how_much_a_mask_paints_is_said(run, picture, tmp_path):
+    mask = np.full((40, 40), 255, dtype=np.uint8)
+    common = ("--model", "sketch", "--label", "roses", "--seed", 1)
+    for blank, share, warned in ((20, 0.5, False), (1, 0.975, True)):
+        mask[:, :blank] = 0
+        write_png(mask, tmp_path / "mask.png", force=True)
+        args = ("edit", "fill", picture, "--mask", tmp_path / "mask.png", *common, "--force", "-o", tmp_path / "a.png")
+        status, out, err = run(*args)
+        assert status == 0
+        assert f"the mask paints {share:.1%} of the picture" in out
+        assert ("warning" in err) == warned
+        said = json.loads(run(*args, "--json")[1])
+        assert said["painted"] == share
+        assert ("warning" in said) == warned
+        mask[:] = 255
+    write_png(mask * 0, tmp_path / "mask.png", force=True)
+    status, _, err = run(*args)
+    assert status == 2
+    assert "nothing is masked" in err

@@ -12,7 +12,7 @@ from workbench.errors import InputError, ModelError, WorkbenchError
 from workbench.images.files import read_image, read_mask, write_png
 from workbench.models import load as catalogue
 from workbench.models.sampling import Controls
-from workbench.tasks.edit import extend, fill, redraw_details
+from workbench.tasks.edit import extend, fill, mask_warning, painted_share, redraw_details
 from workbench.tasks.generate import (
     MAX_PICTURES,
     MAX_SEED,
@@ -251,3 +251,31 @@ def test_masks_are_what_is_painted(tmp_path):
     grey[3, 0] = 255
     write_png(grey, tmp_path / "grey.png")
     assert np.argwhere(read_mask(tmp_path / "grey.png")).tolist() == [[3, 0]]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "RGB", "RGBA", "P"])
+def test_alpha_counts_only_where_it_is_not_opaque_everywhere(tmp_path, mode):
+    grey = np.zeros((16, 16), dtype=np.uint8)
+    grey[4:8, 4:8] = 255
+    path = tmp_path / "mask.png"
+    Image.fromarray(grey).convert(mode).save(path)
+    assert np.array_equal(read_mask(path), grey > 0)
+    if mode in ("LA", "RGBA"):
+        assert read_mask(path, layer=True).all()  # a layer that is painted all over, in whatever colour
+        image = Image.fromarray(grey).convert(mode)
+        image.putalpha(Image.fromarray(255 - grey))
+        image.save(path)
+        for layer in (False, True):
+            assert np.array_equal(read_mask(path, layer=layer), grey == 0)
+
+
+def test_the_painted_share_is_that_of_the_centre_square():
+    mask = np.zeros((10, 20), dtype=bool)
+    mask[:, :10] = True
+    assert painted_share(mask) == 0.5
+    mask[:] = True
+    mask[0] = False
+    assert painted_share(mask) == 0.9
+    assert mask_warning(0.95) is None
+    assert mask_warning(0.0) is None
+    assert "96.0%" in mask_warning(0.96)

@@ -1,7 +1,7 @@
 """Generate: pictures of a class, drawn scale by scale, each of which knows how it was drawn.
 
-Every picture of a batch has a seed of its own, the batch's seed plus its place (modulo 2³¹), and goes through the network by
-itself: drawn again alone, from that seed and class, it is the same bit for bit on the same machine.
+Every picture of a batch has a seed of its own, the batch's seed plus its place (modulo 2³¹), and goes through the
+network by itself: drawn again alone, from that seed and class, it is the same bit for bit on the same machine.
 """
 
 __all__ = [

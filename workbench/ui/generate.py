@@ -14,7 +14,7 @@ from workbench.errors import InputError, ModelError
 from workbench.images.files import read_image, read_mask
 from workbench.models import load as catalogue
 from workbench.models.sampling import CONTROL_PRESETS, Controls
-from workbench.tasks.edit import extend, fill, redraw_details
+from workbench.tasks.edit import extend, fill, mask_warning, painted_share, redraw_details
 from workbench.tasks.generate import MAX_PICTURES, MAX_SEED, Drawn, Order, fresh_seed, generate, in_turn, write_pictures
 from workbench.ui.context import Context, shown_errors
 from workbench.ui.figures import cells, figures_table
@@ -198,7 +198,9 @@ def _edit(
     if what == _FILL:
         if not painted.layers:
             raise InputError("nothing is painted: paint over what is to be drawn anew")
-        mask = np.logical_or.reduce([read_mask(layer, name="what is painted") for layer in painted.layers])
+        mask = np.logical_or.reduce([read_mask(layer, layer=True, name="what is painted") for layer in painted.layers])
+        if warning := mask_warning(painted_share(mask)):
+            gr.Warning(warning)
         yield from _shown(fill(pair, image, mask, order))
     elif what == _EXTEND:
         yield from _shown(extend(pair, image, border, order))
