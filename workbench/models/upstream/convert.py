@@ -9,8 +9,6 @@ __all__ = ["PREFIX", "announce", "build_generator", "class_names", "convert", "d
 import hashlib
 import json
 import logging
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -94,24 +92,19 @@ def convert(entry: Release, file: Path, target: Path, *, settings: Mapping[str, 
     """
     loaded = read_checkpoint(file)
     announce(f"converting {file}, once, to {target}", file.stat().st_size, copies=0)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
-        if entry.kind == "generator":
-            _write_generator(entry, loaded, file, aside, dict(settings or {}))
-        else:
-            _write_tokenizer(entry, find_state(loaded, entry.places, file), file, aside, dict(settings or {}))
-        arguments = flat_arguments(loaded)
-        if arguments:
-            lines = "\n".join(f"  {key} = {value}" for key, value in arguments.items())
-            _log.warning("%s was trained with these settings, kept in arguments.json:\n%s", entry.name, lines)
-        atomic.write_text(aside / "arguments.json", json.dumps(arguments, indent=2, ensure_ascii=False) + "\n")
-        aside.chmod(0o755)
-        aside.replace(target)
+        with atomic.whole_folder(target) as folder:
+            if entry.kind == "generator":
+                _write_generator(entry, loaded, file, folder, dict(settings or {}))
+            else:
+                _write_tokenizer(entry, find_state(loaded, entry.places, file), file, folder, dict(settings or {}))
+            arguments = flat_arguments(loaded)
+            if arguments:
+                lines = "\n".join(f"  {key} = {value}" for key, value in arguments.items())
+                _log.warning("%s was trained with these settings, kept in arguments.json:\n%s", entry.name, lines)
+            atomic.write_text(folder / "arguments.json", json.dumps(arguments, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         raise ModelError(f"cannot write {target}: {error.strerror}; make room, or set WORKBENCH_CACHE") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def announce(what: str, size: int, *, copies: int = 1) -> None:
