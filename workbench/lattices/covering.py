@@ -2,9 +2,9 @@
 
 The squared error of a direction `z` is `2 − 2·max_v z·v`, for codewords `v` of norm 1. Write `z = x/‖x‖` with
 `max_v x·v = 1`: then `x` is on the boundary of the polar polytope `P = {x : x·v ≤ 1 for all v}` and the error is
-`2 − 2/‖x‖`. The norm is convex, so that errors are greatest at vertices of P, and a vertex is the solution of D equations
-`x·v = 1`: D indices prove that a direction with that error exists. They are a *hole* of the code; the greatest error of
-all, the squared covering radius, is that of a deepest hole.
+`2 − 2/‖x‖`. The norm is convex, so that errors are greatest at vertices of P, and a vertex is the solution of D
+equations `x·v = 1`: D indices prove that a direction with that error exists. They are a *hole* of the code; the
+greatest error of all, the squared covering radius, is that of a deepest hole.
 
 `find_hole` climbs from a direction to a vertex that has no longer neighbour. From a sample of directions this gives a
 lower bound of the covering radius and nothing more.

@@ -1,7 +1,7 @@
 """Spherical designs: up to which degree sums over a code are integrals over the sphere.
 
-A code on a sphere is a *t-design* if the mean over its codewords of every polynomial of degree t or less is the mean over
-the sphere; the greatest t is its *strength*. It is enough to look at powers of inner products, for every direction y:
+A code on a sphere is a *t-design* if the mean over its codewords of every polynomial of degree t or less is the mean
+over the sphere; the greatest t is its *strength*. It is enough to look at powers of inner products, for every y:
 
     (1/K)·Σ_v (v·y)^k  =  0 for odd k,   N^(k/2)·‖y‖^k·(1·3···(k−1)) / (D·(D+2)···(D+k−2)) for even k,
 
@@ -29,7 +29,7 @@ def design_strength(code: Code, *, limit: int = 12, directions: int = 2, seed: i
     """Return the greatest t, up to `limit`, for which the code is a spherical t-design.
 
     Args:
-        code: A code whose codewords have one norm (otherwise degrees from 2 on fail), on axes whose squares are integers.
+        code: A code on axes whose squares are integers; where norms differ, the strength is at most 1.
         limit: The greatest degree that is tried.
         directions: How many random integer directions y are tried.
         seed: Of the directions.

@@ -65,7 +65,7 @@ def nearest_pair(code: Code, *, progress: Progress = no_progress) -> Pair:
             if greatest + 2 * slack <= bound:
                 continue
             bound = max(bound, greatest)
-            pairs = (products >= bound - 2 * slack).nonzero().numpy() + (top, start)
+            pairs = (products >= bound - 2 * slack).nonzero().numpy() + np.array([top, start])
             if len(pairs):
                 distances = pair_distances(code, pairs)
                 nearest = int(distances.argmin())
@@ -73,7 +73,7 @@ def nearest_pair(code: Code, *, progress: Progress = no_progress) -> Pair:
                     least, best = float(distances[nearest]), tuple(sorted(pairs[nearest].tolist()))
         left_over = 1 - min(top + _BLOCK, code.size) / code.size
         progress(1 - left_over**2, f"{code.name}: all pairs")
-    norm = math.sqrt(float(code.vectors().double().square().sum(1).mean()))
+    norm = math.sqrt(float((np.square(code.integers.astype(np.float64)) @ np.square(code.steps)).mean()))
     return Pair(best[0], best[1], least / norm)
 
 
@@ -89,7 +89,7 @@ def _extended(code: Code) -> tuple[Float[Tensor, "K D+2"], Float[Tensor, "K D+2"
     vectors = torch.from_numpy(code.integers.astype(np.float32)) if whole else code.vectors()
     squared = vectors.square().sum(1, keepdim=True)
     ones = torch.ones_like(squared)
-    # Sums of fewer than 2¹¹ terms of at most 2¹⁴ or half of it: every partial sum is a float32 number.
-    exact = whole and code.dimension < 256 and float(squared.max()) < 2**22
+    # Partial sums are halves of integers, at most twice the greatest norm: float32 numbers if below 2²³.
+    exact = whole and float(squared.max()) < 2**22
     slack = 0.0 if exact else 2 * (code.dimension + 2) * 2.0**-24 * float(squared.max())
     return torch.cat([vectors, -squared / 2, ones], 1), torch.cat([vectors, ones, -squared / 2], 1), slack
