@@ -2,6 +2,7 @@
 
 __all__ = ["app"]
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +10,45 @@ import typer
 from workbench.cli import Json, print_json, progress_bar
 
 app = typer.Typer(help="Measure speed and memory on this machine.")
+
+
+@app.command("effort")
+def effort(
+    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures, or folders of pictures.")],
+    model: Annotated[str | None, typer.Option(help="A bundled name or a folder; see `models`.")] = None,
+    quality: Annotated[int | None, typer.Option(metavar="1|2|3|4", help="A rate point instead of a model.")] = None,
+    efforts: Annotated[list[int] | None, typer.Option("--effort", help="One to measure; may be given again.")] = None,
+    trade: Annotated[float, typer.Option("--lambda", min=0, help="Squared error that a bit may cost.")] = 0.0,
+    json: Json = False,
+) -> None:
+    """PSNR, file size and time at each effort of `encode`; the time beside that of plain encoding and decoding."""
+    from dataclasses import asdict
+
+    from workbench.images.files import list_images, read_image
+    from workbench.models.refine import EFFORTS
+    from workbench.tasks.bench.effort import measure_effort
+    from workbench.tasks.compress.codec import codec_for
+
+    pictures = [read_image(found.path) for found in list_images(inputs)]
+    with progress_bar("Measuring") as progress:
+        costs = measure_effort(
+            pictures,
+            codec_for(model, quality),
+            efforts=efforts or range(len(EFFORTS)),
+            trade=trade,
+            progress=progress,
+        )
+    if json:
+        print_json([asdict(cost) for cost in costs])
+        return
+    typer.echo(
+        f"{'effort':>6}  {'rounds':>6}  {'PSNR':>6}  {'bpp':>7}  {'encode s':>8}  {'decode s':>8}  {'× plain':>7}"
+    )
+    for cost in costs:
+        typer.echo(
+            f"{cost.effort:>6}  {cost.rounds:>6}  {cost.psnr:>6.2f}  {cost.bits_per_pixel:>7.4f}  "
+            f"{cost.encode_seconds:>8.2f}  {cost.decode_seconds:>8.2f}  {cost.times_plain:>7.1f}"
+        )
 
 
 @app.command("head")

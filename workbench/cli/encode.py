@@ -33,7 +33,7 @@ def encode(
     ] = None,
     trade: Annotated[
         float | None,
-        typer.Option("--lambda", min=0, help="Squared error a bit may cost in that search, 0.01 by default."),
+        typer.Option("--lambda", min=0, help="Squared error a bit may cost in that search, 0.005 by default."),
     ] = None,
     target_size: Annotated[str | None, typer.Option(metavar="12kB", help="Make files of about this size.")] = None,
     target_bpp: Annotated[float | None, typer.Option(help="Make files of about so many bits per pixel.")] = None,

@@ -24,6 +24,7 @@ from workbench.images.crops import square_picture
 from workbench.models.refine import check_effort
 from workbench.models.tokenizer import Reconstruction, Tokenizer, as_images
 from workbench.models.weights import file_digest, load_weights, save_weights
+from workbench.progress import Progress, no_progress
 from workbench.quantizers.multiscale import MultiScaleResidualQuantizer
 
 _KIND = "multiscale-tokenizer"
@@ -92,12 +93,13 @@ class MultiScaleTokenizer(Tokenizer):
         return square_picture(rgb, self.side)
 
     @torch.inference_mode()
-    def tokenize(self, images: Tensor, *, effort: int = 0) -> Tensor:
+    def tokenize(self, images: Tensor, *, effort: int = 0, progress: Progress = no_progress) -> Tensor:  # noqa: ARG002 - as of the other
         """Return rows of tokens, int64 of shape (B, L), coarse to fine.
 
         Args:
             images: `(B, 3, side, side)`, floats in [0, 1] or uint8.
             effort: 0; a coarse token changes what is left for all finer ones, so one alone cannot be tried.
+            progress: Told nothing.
 
         Raises:
             InputError: if the shape, the type, the range or the effort is another.
@@ -131,17 +133,20 @@ class MultiScaleTokenizer(Tokenizer):
         parts = [self.decode(self.quantizer.indices_to_codes(x.to(self._device))) for x in indices.split(64)]
         return torch.cat(parts).clamp(0, 1)
 
-    def reconstruct(self, image: Image.Image | np.ndarray | Tensor, *, effort: int = 0) -> Reconstruction:
+    def reconstruct(
+        self, image: Image.Image | np.ndarray | Tensor, *, effort: int = 0, progress: Progress = no_progress
+    ) -> Reconstruction:
         """Bring one picture to size and send it through tokens and back.
 
         Args:
             image: A PIL image of any mode; uint8 of shape (H, W, 3); or a tensor (3, H, W), uint8 or in [0, 1].
             effort: As of :meth:`tokenize`.
+            progress: Likewise.
 
         Raises:
             InputError: if it is none of these.
         """
-        indices = self.tokenize(as_images(self.fit(image)), effort=effort)
+        indices = self.tokenize(as_images(self.fit(image)), effort=effort, progress=progress)
         pixels = self.detokenize(indices)[0]
         bits = indices.numel() * self.bits_per_token
         return Reconstruction(

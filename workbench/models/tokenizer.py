@@ -33,6 +33,7 @@ from workbench.models.presets import make_body
 from workbench.models.refine import check_effort, refine
 from workbench.models.tiling import blend_windows, cut_windows, map_tiles, window_starts
 from workbench.models.weights import file_digest, load_weights, save_weights
+from workbench.progress import Progress, no_progress
 from workbench.quantizers.quantizer import Quantizer, QuantizeResult
 from workbench.quantizers.registry import make_quantizer
 
@@ -139,7 +140,7 @@ class Tokenizer(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
     # ---- pictures and tokens
 
     @torch.inference_mode()
-    def tokenize(self, images: Tensor, *, effort: int = 0) -> Tensor:
+    def tokenize(self, images: Tensor, *, effort: int = 0, progress: Progress = no_progress) -> Tensor:
         """Return int64 indices of shape (B, h, w), or (B, h, w, d) with a residual quantizer.
 
         Pictures larger than a tile go through in tiles, in bounded memory. For a body with a window the grid holds
@@ -149,13 +150,17 @@ class Tokenizer(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
             images: `(B, 3, H, W)`, floats in [0, 1] or uint8, any size from 1×1.
             effort: From 0, the encoder's own choice, to 9, the longest search for codewords that this decoder turns
                 into a picture nearer to the original; see :mod:`workbench.models.refine`.
+            progress: Told the share done of that search, picture by picture.
 
         Raises:
             InputError: if the shape, the type, the range or the effort is another, or the body allows no search.
         """
         if check_effort(effort):
             own = self.tokenize(images)
-            found = [refine(self, image, begin, effort=effort) for image, begin in zip(images, own, strict=True)]
+            found = [
+                refine(self, image, begin, effort=effort, progress=progress)
+                for image, begin in zip(images, own, strict=True)
+            ]
             return torch.stack([one.indices for one in found]).to(own.device)
         images = self.padded(images)
         if self.window is None:
@@ -212,19 +217,22 @@ class Tokenizer(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
             images = blend_windows(pixels, height=height, width=width, overlap=OVERLAP * self.factor)
         return images[..., : size[0], : size[1]].clamp(0, 1)
 
-    def reconstruct(self, image: Image.Image | np.ndarray | Tensor, *, effort: int = 0) -> Reconstruction:
+    def reconstruct(
+        self, image: Image.Image | np.ndarray | Tensor, *, effort: int = 0, progress: Progress = no_progress
+    ) -> Reconstruction:
         """Send one picture through tokens and back.
 
         Args:
             image: A PIL image of any mode; uint8 of shape (H, W, 3); or a tensor (3, H, W), uint8 or in [0, 1].
             effort: As of :meth:`tokenize`.
+            progress: Likewise.
 
         Raises:
             InputError: if it is none of these.
         """
         images = as_images(image)
         height, width = images.shape[-2:]
-        indices = self.tokenize(images, effort=effort)
+        indices = self.tokenize(images, effort=effort, progress=progress)
         pixels = self.detokenize(indices, size=(height, width))[0]
         bits = indices.numel() * self.bits_per_token
         return Reconstruction(

@@ -31,7 +31,7 @@ from workbench.metrics.distortion import measure
 from workbench.models.load import perceptual_distance
 from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer
-from workbench.progress import Progress
+from workbench.progress import Progress, no_progress
 
 # The inferno colours (CC0, S. van der Walt and N. Smith) at nine even steps: dark is no error, light is much.
 _INFERNO = np.array(
@@ -102,7 +102,9 @@ class Batch:
     errors: Sequence[tuple[str, str]]
 
 
-def reconstruct_image(image: np.ndarray, tokenizer: Tokenizer, *, effort: int = 0) -> Reconstructed:
+def reconstruct_image(
+    image: np.ndarray, tokenizer: Tokenizer, *, effort: int = 0, progress: Progress = no_progress
+) -> Reconstructed:
     """Send one picture through a tokenizer and measure what came back.
 
     A tokenizer of several scales takes squares of one size: then the original is the middle of the picture, resized.
@@ -111,11 +113,12 @@ def reconstruct_image(image: np.ndarray, tokenizer: Tokenizer, *, effort: int = 
         image: uint8, shape (H, W, 3).
         tokenizer: The model.
         effort: From 0 to 9: how long better codewords are searched; see :mod:`workbench.models.refine`.
+        progress: Told the share done of that search.
     """
     if isinstance(tokenizer, MultiScaleTokenizer):
         image = tokenizer.fit(image)
     start = time.perf_counter()
-    result = tokenizer.reconstruct(image, effort=effort)
+    result = tokenizer.reconstruct(image, effort=effort, progress=progress)
     seconds = time.perf_counter() - start
     distance = perceptual_distance()
     measures, reasons = measure(image, result.image, others={distance.name: distance.between})

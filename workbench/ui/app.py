@@ -55,6 +55,8 @@ def build(context: Context | None = None) -> gr.Blocks:
         gr.on(news, context.refreshed_models, None, context.model_choices, **context.at_once)
         for function, shown in context.on_open:
             page.load(function, None, shown, **context.at_once)
+        for function, results in context.on_arrival:
+            page.load(function, None, results, api_visibility="private", **context.model_work)
     page.queue(max_size=MAX_QUEUE, default_concurrency_limit=4, api_open=False)
     return page
 

@@ -20,8 +20,15 @@ from workbench.metrics.distortion import psnr
 from workbench.models import load as catalogue
 from workbench.tasks.compress.baselines import AtSize, compare_at_size, curve_plot, our_curve, picture_curves
 from workbench.tasks.compress.codec import Codec, codec_for, qualities
-from workbench.tasks.compress.picture import SUFFIX, Compressed, compress_image, decompress_image, describe
-from workbench.ui.context import Context, shown_errors, shown_progress
+from workbench.tasks.compress.picture import (
+    SUFFIX,
+    TRADE,
+    Compressed,
+    compress_image,
+    decompress_image,
+    describe,
+)
+from workbench.ui.context import Context, effort_choice, shown_errors, shown_progress
 from workbench.ui.figures import cells, figures_table
 from workbench.ui.gallery import gallery, item
 from workbench.ui.look import intro
@@ -68,6 +75,16 @@ def build(context: Context) -> None:
                 info="Who says how likely a word is: nobody (fixed), counts (static), or its neighbours (context).",
                 elem_id="compress-entropy",
             )
+            effort = effort_choice(elem_id="compress-effort")
+            trade = gr.Slider(
+                0,
+                0.06,
+                value=TRADE,
+                step=0.002,
+                label="λ",
+                info="What a bit is worth in that search: more gives smaller files and less detail.",
+                elem_id="compress-lambda",
+            )
             run = gr.Button("Compress", variant="primary", size="lg", elem_id="compress-run")
         with gr.Column(scale=8, min_width=320):
             slider = gr.ImageSlider(
@@ -96,8 +113,7 @@ def build(context: Context) -> None:
 
     gr.on(None, _rates, None, rate, **context.at_once)
     gr.on(None, _entropies, rate, entropy, **context.at_once)
-    encoded = gr.on(
-        [run.click, picture.upload],
+    gr.Button(visible=False).click(
         shown_errors(_encode),
         [picture, rate, entropy],
         [file, slider, figures],
@@ -105,12 +121,17 @@ def build(context: Context) -> None:
         api_description=f"Compress a picture: the {SUFFIX} file, before and after, and the figures.",
         **context.model_work,
     )
-    compared = encoded.success(
-        shown_errors(_beside), [picture, rate, entropy], beside, api_visibility="private", **context.model_work
+    chosen = [picture, rate, entropy, effort, trade]
+    encoded = gr.on(
+        [run.click, picture.upload],
+        shown_errors(_encode),
+        chosen,
+        [file, slider, figures],
+        api_visibility="private",
+        **context.model_work,
     )
-    compared.success(
-        shown_errors(_curves), [picture, rate, entropy], plot, api_visibility="private", **context.model_work
-    )
+    compared = encoded.success(shown_errors(_beside), chosen, beside, api_visibility="private", **context.model_work)
+    compared.success(shown_errors(_curves), chosen, plot, api_visibility="private", **context.model_work)
     given.clear(_nothing, None, [back, facts], **context.at_once)
     given.upload(_nothing, None, [back, facts], **context.at_once).then(
         shown_errors(_decode),
@@ -174,10 +195,18 @@ def _entropy(chosen: str) -> str | None:
     return None if chosen == _BEST else chosen
 
 
-def _encode(path: str | None, quality: int | None, entropy: str) -> tuple[object, ...]:
-    """The answer of the tab to a picture, a rate and an entropy model."""
+def _encode(
+    path: str | None,
+    quality: int | None,
+    entropy: str,
+    effort: int = 0,
+    trade: float = TRADE,
+    progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio hands in the bar by this default
+) -> tuple[object, ...]:
+    """The answer of the tab to a picture, a rate, an entropy model and how long to search."""
     image, codec = _read(path), _codec(quality)
-    result = compress_image(image, codec, entropy=_entropy(entropy))
+    search = {"effort": int(effort), "trade": float(trade), "progress": shown_progress(progress)}
+    result = compress_image(image, codec, entropy=_entropy(entropy), **search)
     back = decompress_image(result.data, codec=codec)
     folder = Path(tempfile.mkdtemp(dir=get_upload_folder()))
     target = folder / f"{Path(str(path)).stem}{SUFFIX}"
@@ -231,12 +260,15 @@ def _beside(
     path: str | None,
     quality: int | None,
     entropy: str,
+    effort: int,
+    trade: float,
     progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio hands in the bar by this default
 ) -> dict[str, object]:
     """What every codec makes of the picture with as many bytes."""
     whole, codec = _read(path), _codec(quality)
     image = _part(whole)
-    _, shown = compare_at_size(image, codec, entropy=_entropy(entropy), progress=shown_progress(progress))
+    search = {"effort": int(effort), "trade": float(trade), "progress": shown_progress(progress)}
+    _, shown = compare_at_size(image, codec, entropy=_entropy(entropy), **search)
     note = _pixels(image) + ("" if image.shape == whole.shape else ": its middle, compressed by itself")
     return {"items": [item("original", note, image), *(_shown(one) for one in shown)]}
 
@@ -250,13 +282,15 @@ def _curves(
     path: str | None,
     quality: int | None,
     entropy: str,
+    effort: int,
+    trade: float,
     progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio hands in the bar by this default
 ) -> object:
     """Rate and distortion of this picture: every rung at hand, the chosen one marked, and the other codecs."""
     image, chosen = _part(_read(path)), _codec(quality)
     codecs = [chosen if number == quality else codec_for(quality=number) for number in qualities()]
     progress(0.2, desc="our rates")
-    ours = our_curve(image, codecs, entropy=_entropy(entropy))
+    ours = our_curve(image, codecs, entropy=_entropy(entropy), effort=int(effort), trade=float(trade))
     progress(0.6, desc="other codecs")
     return curve_plot(ours, picture_curves(image), chosen=list(qualities()).index(int(quality or 0)))
 

@@ -1,6 +1,6 @@
 """What a tab is given: the models there are, examples to start from, and the rules of the queue."""
 
-__all__ = ["Context", "shown_errors", "shown_progress"]
+__all__ = ["Context", "effort_choice", "shown_errors", "shown_progress"]
 
 import functools
 import html
@@ -15,6 +15,8 @@ import gradio as gr
 
 from workbench.errors import InputError, WorkbenchError, did_you_mean
 from workbench.models import load as catalogue
+from workbench.models.refine import MAX_EFFORT
+from workbench.tasks.compress.picture import EFFORT
 from workbench.ui.pictures import example_pictures
 
 P = ParamSpec("P")
@@ -35,6 +37,8 @@ class Context:
         offered: What each of them offers.
         model_news: Events after which there may be other models: the page reads the choices anew.
         on_open: What the page reads anew when it opens: functions, and where their answers are shown.
+        on_arrival: What is computed for somebody who opens the page, after it is shown: functions, and where their
+            answers go.
     """
 
     allow_paths: tuple[Path, ...] = ()
@@ -50,6 +54,7 @@ class Context:
     offered: list[Callable[[], list[str]]] = field(default_factory=list)
     model_news: list[Callable[..., object]] = field(default_factory=list)
     on_open: list[tuple[Callable[[], object], gr.components.Component]] = field(default_factory=list)
+    on_arrival: list[tuple[Callable[[], object], list[gr.components.Component]]] = field(default_factory=list)
 
     def folder(self, text: str) -> Path:
         """The folder that a person named, if it lies in one that the app was started with.
@@ -112,6 +117,20 @@ class Context:
     def examples(self) -> list[Path]:
         """Pictures to start from."""
         return example_pictures()
+
+
+def effort_choice(*, elem_id: str) -> gr.Slider:
+    """How long better codewords are searched for the same decoder."""
+    return gr.Slider(
+        0,
+        MAX_EFFORT,
+        value=EFFORT,
+        step=1,
+        label="Effort",
+        info="Search for codewords of which this decoder makes a better picture. 768×512 pixels on one core: 0 not at "
+        "all, 2 some three seconds, 4 ten, 9 a minute.",
+        elem_id=elem_id,
+    )
 
 
 def shown_errors(function: Callable[P, R]) -> Callable[P, R]:

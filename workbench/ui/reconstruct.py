@@ -2,14 +2,18 @@
 
 __all__ = ["build"]
 
+import functools
 from pathlib import Path
 
 import gradio as gr
 
+from workbench.errors import WorkbenchError
 from workbench.images.files import read_image
 from workbench.models.load import load_any_tokenizer
+from workbench.models.refine import can_refine
+from workbench.tasks.compress.picture import EFFORT
 from workbench.tasks.reconstruct import Reconstructed, error_map, reconstruct_image, token_map
-from workbench.ui.context import Context, shown_errors
+from workbench.ui.context import Context, effort_choice, shown_errors, shown_progress
 from workbench.ui.figures import cells, figures_table
 from workbench.ui.look import intro
 from workbench.ui.pictures import picture_input, picture_output
@@ -39,6 +43,7 @@ def build(context: Context) -> None:
                 [[str(path)] for path in examples], picture, label="Or one of these", elem_id="reconstruct-examples"
             )
             model = context.any_model_choice(info="Turns pictures into words and back.", elem_id="reconstruct-model")
+            effort = effort_choice(elem_id="reconstruct-effort")
             run = gr.Button("Reconstruct", variant="primary", size="lg", elem_id="reconstruct-run")
         with gr.Column(scale=8, min_width=320):
             slider = gr.ImageSlider(
@@ -53,8 +58,7 @@ def build(context: Context) -> None:
     with gr.Row():
         errors = picture_output("Error map", elem_id="reconstruct-errors")
         tokens = picture_output("Token map", elem_id="reconstruct-tokens")
-    gr.on(
-        [run.click, picture.upload],
+    gr.Button(visible=False).click(
         shown_errors(_reconstruct),
         inputs=[picture, model],
         outputs=[slider, errors, tokens, figures],
@@ -62,23 +66,52 @@ def build(context: Context) -> None:
         api_description="Send a picture through a tokenizer: before and after, error map, token map and the figures.",
         **context.model_work,
     )
+    gr.on(
+        [run.click, picture.upload],
+        shown_errors(_reconstruct),
+        inputs=[picture, model, effort],
+        outputs=[slider, errors, tokens, figures],
+        api_visibility="private",
+        **context.model_work,
+    )
+    if examples and (first := context.default_model()):
+        example = str(examples[0])
+        context.on_arrival.append((functools.partial(_of_example, example, first), [slider, errors, tokens, figures]))
 
 
-def _reconstruct(path: str | None, model: str) -> tuple[object, ...]:
-    """The answer of the tab to a picture and the name of a tokenizer."""
+@functools.lru_cache(maxsize=1)
+def _of_example(path: str, model: str) -> tuple[object, ...]:
+    """The result that the page opens with, computed once; nothing where it cannot be had."""
+    try:
+        return _reconstruct(path, model, EFFORT)
+    except WorkbenchError:
+        return (gr.skip(),) * 4
+
+
+def _reconstruct(
+    path: str | None,
+    model: str,
+    effort: int = 0,
+    progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio hands in the bar by this default
+) -> tuple[object, ...]:
+    """The answer of the tab to a picture, the name of a tokenizer, and how long to search."""
     if path is None:
         raise gr.Error("Choose a picture first: upload one, paste one, or take an example.", print_exception=False)
     tokenizer = load_any_tokenizer(model)
-    result = reconstruct_image(read_image(path, name=Path(path).name), tokenizer)
+    image, told = read_image(path, name=Path(path).name), shown_progress(progress)
+    possible = can_refine(tokenizer)
+    effort = int(effort) if possible else 0
+    searched = f"effort {effort}" if possible else "this model allows no search for codewords"
+    result = reconstruct_image(image, tokenizer, effort=effort, progress=told)
     return (
         (result.original, result.image),
         error_map(result.original, result.image),
         token_map(result.indices, tokenizer, size=result.image.shape[:2]),
-        _table(result),
+        _table(result, searched),
     )
 
 
-def _table(result: Reconstructed) -> dict[str, object]:
+def _table(result: Reconstructed, searched: str) -> dict[str, object]:
     """The figures of a result as the table shows them."""
     height, width = result.image.shape[:2]
     rows = []
@@ -98,6 +131,6 @@ def _table(result: Reconstructed) -> dict[str, object]:
         ("Tokens", f"{result.tokens:,}", f"{what} for {width} × {height} pixels"),
         ("Bits", f"{result.bits:,.0f}", f"{result.bits / result.tokens:.3f} a token, {result.bits / 8 / 1024:.1f} KiB"),
         ("Bits per pixel", f"{result.bits_per_pixel:.4f}", "an uncompressed picture has 24"),
-        ("Time", f"{result.seconds:.2f} s", "tokenizer only, on this machine"),
+        ("Time", f"{result.seconds:.2f} s", f"tokenizer only, on this machine; {searched}"),
     ]
     return cells(rows, {"model": result.model, **result.row()})

@@ -25,7 +25,7 @@ import numpy as np
 from workbench.metrics.distortion import psnr
 from workbench.progress import Progress, no_progress
 from workbench.tasks.compress.codec import Codec
-from workbench.tasks.compress.picture import Compressed, compress_image, decompress_image
+from workbench.tasks.compress.picture import TRADE, Compressed, compress_image, decompress_image
 from workbench.tasks.evaluate.baselines import Baseline, baselines, encode_to_size
 from workbench.tasks.evaluate.rate_distortion import OURS
 from workbench.tasks.plots.figures import ACCENT, dress
@@ -81,6 +81,8 @@ def compare_at_size(
     codec: Codec,
     *,
     entropy: str | None = None,
+    effort: int = 0,
+    trade: float = TRADE,
     others: Sequence[Baseline] | None = None,
     progress: Progress = no_progress,
 ) -> tuple[Compressed, list[AtSize]]:
@@ -90,6 +92,8 @@ def compare_at_size(
         image: uint8, shape (H, W, 3).
         codec: Ours.
         entropy: Its entropy model; None for the best.
+        effort: Of its search for codewords, from 0 to 9.
+        trade: λ of that search.
         others: What to compare with; None for all that there are.
         progress: Told the fraction done and the codec at hand.
 
@@ -101,7 +105,7 @@ def compare_at_size(
     """
     others = baselines() if others is None else others
     progress(0.0, OURS)
-    ours = compress_image(image, codec, entropy=entropy)
+    ours = compress_image(image, codec, entropy=entropy, effort=effort, trade=trade)
     back = decompress_image(ours.data, codec=codec).image
     shown = [_at_size(OURS, image, ours.data, back, fits=True)]
     for number, other in enumerate(others):
@@ -112,18 +116,27 @@ def compare_at_size(
     return ours, shown
 
 
-def our_curve(image: np.ndarray, codecs: Sequence[Codec], *, entropy: str | None = None) -> PictureCurve:
+def our_curve(
+    image: np.ndarray,
+    codecs: Sequence[Codec],
+    *,
+    entropy: str | None = None,
+    effort: int = 0,
+    trade: float = TRADE,
+) -> PictureCurve:
     """Our own curve on one picture, through one point a codec, in their order.
 
     Args:
         image: uint8, shape (H, W, 3).
         codecs: One a rate.
         entropy: The entropy model; the best of a codec that has none of that name, or where it is None.
+        effort: Of the search for codewords, from 0 to 9.
+        trade: λ of that search.
     """
     rates, qualities = [], []
     for codec in codecs:
         known = entropy if entropy in codec.entropies else None
-        data = compress_image(image, codec, entropy=known).data
+        data = compress_image(image, codec, entropy=known, effort=effort, trade=trade).data
         rates.append(8 * len(data) / (image.shape[0] * image.shape[1]))
         qualities.append(psnr(image, decompress_image(data, codec=codec).image))
     return PictureCurve(OURS, rates, qualities)
