@@ -123,13 +123,16 @@ class _KernelCache(NullCache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:  # noqa: ANN401 - numba's own
         """The compiled function from disk, or None, which makes numba compile it."""
         _requested.add(f"{self._function.__module__}.{self._function.__qualname__}{sig}")
-        for folder in _folders(target_context.codegen().magic_tuple()).read:
+        folders = _folders(target_context.codegen().magic_tuple())
+        for folder in folders.read:
             try:
                 found = _Stored(self._function, sig, folder).load_overload(sig, target_context)
             except OSError:
                 continue
             if found is not None:
                 return found
+        if folders.note:
+            _say_once(folders.note)
         _announce()
         return None
 
@@ -176,18 +179,18 @@ class _Locator(_CacheLocator):
 
 
 class _Folders(NamedTuple):
-    """Where compiled code is looked for, in this order, and where it is kept."""
+    """Where compiled code is looked for, in this order, where it is kept, and what to say once if it is not there."""
 
     read: tuple[Path, ...]
     write: Path | None
+    note: str = ""
 
 
 @functools.cache
 def _folders(processor: tuple[str, ...]) -> _Folders:
     sources = kernel_sources()
     if any(_BEGAN < path.stat().st_mtime <= time.time() for path in sources):
-        _LOG.warning("kernel sources have changed since this process began: what it compiles is not kept")
-        return _Folders((), None)
+        return _Folders((), None, "kernel sources have changed since this process began: what it compiles is not kept")
     machine = hashlib.sha256(repr((processor, sys.implementation.cache_tag)).encode()).hexdigest()[:8]
     digest = hashlib.sha256(repr((processor, numba.__version__)).encode())
     for path in sources:
@@ -203,11 +206,11 @@ def _folders(processor: tuple[str, ...]) -> _Folders:
         if folder.is_dir():
             read.append(folder)
     folder = _temporary(name)
-    if folder is not None:
-        _LOG.warning("no cache can be written: compiled kernels are kept in %s; NUMBA_CACHE_DIR names another", folder)
-        return _Folders((*read, folder), folder)
-    _LOG.warning("no cache can be written: kernels are compiled at every start; NUMBA_CACHE_DIR names a folder")
-    return _Folders(tuple(read), None)
+    kept = "compiled at every start" if folder is None else f"kept in {folder} when compiled"
+    note = f"no cache can be written: kernels are {kept}; NUMBA_CACHE_DIR names a folder for them"
+    if not read:
+        _say_once(note)
+    return _Folders((*read, folder) if folder else tuple(read), folder, note)
 
 
 def _bases() -> Iterator[Path]:
