@@ -156,6 +156,7 @@ class Context(EntropyModel):
     ) -> np.ndarray:
         indices = check_indices(indices, self.size)
         self._check_depth(len(indices))
+        places, candidates = np.ascontiguousarray(places), np.ascontiguousarray(candidates)  # one type for the kernel
         around = np.concatenate([np.zeros((1, 2), np.int64), -_neighbour_offsets()])[: 13 if dependents else 1]
         total = np.zeros(candidates.shape[:2])
 
