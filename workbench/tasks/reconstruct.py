@@ -32,6 +32,7 @@ from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer
 from workbench.progress import Progress, no_progress
 from workbench.tasks.names import distinct, result_names
+from workbench.tasks.rehearse import rehearse_search
 
 # The inferno colours (CC0, S. van der Walt and N. Smith) at nine even steps: dark is no error, light is much.
 _INFERNO = np.array(
@@ -118,6 +119,7 @@ def reconstruct_image(
     """
     if isinstance(tokenizer, MultiScaleTokenizer):
         image = tokenizer.fit(image)
+    rehearse_search(tokenizer, ranked=effort > 0)
     start = time.perf_counter()
     result = tokenizer.reconstruct(image, effort=effort, progress=progress)
     seconds = time.perf_counter() - start
