@@ -177,7 +177,7 @@ def test_a_filled_picture_keeps_what_is_not_masked(pair, picture):
     drawn = finished(fill(pair, picture, mask, Order(["roses", "daisy"])))
     assert drawn.settings.edit == "filled 38% of a picture"
     quantizer = pair.tokenizer.quantizer
-    square = torch.from_numpy(pair.tokenizer.fit(picture)).permute(2, 0, 1)[None].float() / 255
+    square = torch.from_numpy(pair.tokenizer.prepare(picture)).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():
         missing = pair.tokenizer.encode(square) - quantizer.indices_to_codes(torch.from_numpy(drawn.indices[:, :5]))
         best = quantizer.base(missing, channel_first=True).indices
@@ -190,7 +190,7 @@ def test_a_filled_picture_keeps_what_is_not_masked(pair, picture):
 
 
 def test_details_are_drawn_anew_over_the_coarse_scales(pair, picture):
-    own = pair.tokenizer.tokenize(torch.from_numpy(pair.tokenizer.fit(picture)).permute(2, 0, 1)[None]).numpy()
+    own = pair.tokenizer.tokenize(torch.from_numpy(pair.tokenizer.prepare(picture)).permute(2, 0, 1)[None]).numpy()
     drawn = finished(redraw_details(pair, picture, 2, Order(["roses"])))
     assert np.array_equal(drawn.indices[:, :5], own[:, :5])
     assert not np.array_equal(drawn.indices[:, 5:], own[:, 5:])

@@ -25,7 +25,9 @@ from workbench.models.heads.digits import DigitsHead
 from workbench.models.heads.full import FullHead
 from workbench.models.heads.head import Head
 from workbench.models.heads.lattice import LatticeHead
-from workbench.models.transformer import Cache, Transformer, levels_of
+from workbench.models.memory import announce
+from workbench.models.names import directory_of
+from workbench.models.transformer import Cache, Rotation, Transformer, levels_of
 from workbench.models.weights import file_digest, load_weights, save_weights
 
 _KIND = "generator"
@@ -197,25 +199,45 @@ class Generator(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
         Raises:
             ModelError: if there is none, or its configuration or weights do not fit.
         """
-        if str(name).startswith("upstream:"):
-            from workbench.models.upstream import load_generator
-
-            return load_generator(str(name))
-        directory = hub.resolve(str(name), kind=_KIND)
-        if (directory / "arguments.json").is_file():  # converted from a file of the paper's authors, and big
-            from workbench.models.upstream import open_generator
-
-            return open_generator(directory)
+        directory = directory_of(name, _KIND)
         config = hub.read_config(directory, kind=_KIND)
-        try:
-            model = cls(**config)
-        except (InputError, TypeError, KeyError) as error:
-            raise ModelError(f"{directory / 'config.json'} does not describe a generator: {error}") from error
         path = directory / "model.safetensors"
-        expected = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
-        model.load_state_dict(load_weights(path, expected))
+        if (directory / "arguments.json").is_file():  # converted from a file of the paper's authors, and big
+            announce(f"loading {config.get('name', directory)}", path.stat().st_size)
+            model = cls.empty(config)
+            expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+            weights = {key: value.float() for key, value in load_weights(path, expected).items()}
+            model.load_state_dict(weights, assign=True)
+            model.requires_grad_(requires_grad=False)
+        else:
+            try:
+                model = cls(**config)
+            except (InputError, TypeError, KeyError) as error:
+                raise ModelError(f"{directory / 'config.json'} does not describe a generator: {error}") from error
+            expected = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+            model.load_state_dict(load_weights(path, expected))
+        if (directory / "tokenizer" / "config.json").is_file():  # it came in the same file
+            model.config["tokenizer"] = {**model.config["tokenizer"], "name": str(directory / "tokenizer")}
         model.weights_hash = file_digest(path)
         return model.eval()
+
+    @classmethod
+    def empty(cls, config: Mapping[str, Any]) -> "Generator":
+        """A generator without numbers, on the meta device, to be filled with weights.
+
+        Raises:
+            ModelError: if the configuration is not that of a generator.
+        """
+        try:
+            make_code(config["tokenizer"]["code"])  # its table must not come to lie on the meta device
+            with torch.device("meta"):
+                model = cls(**config)
+            trunk = config["trunk"]
+            positions = trunk.get("positions", "centres")
+            model.trunk.rotate = Rotation(model.scales, trunk["width"] // trunk["heads"], positions)
+        except (InputError, KeyError, TypeError, ValueError, ZeroDivisionError, RuntimeError) as error:
+            raise ModelError(f"these numbers do not describe a generator: {error}") from error
+        return model
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write `config.json` and `model.safetensors` (fp16), each replaced whole."""

@@ -11,8 +11,8 @@ from workbench.images.files import write_png
 from workbench.images.sources import open_source
 from workbench.metrics.distortion import psnr
 from workbench.metrics.distribution import Moments, frechet_distance
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.presets import body_preset
-from workbench.models.tokenizer import Tokenizer
 from workbench.tasks.evaluate.reconstruction import evaluate_reconstruction
 from workbench.tasks.evaluate.spaces import FeatureSpace
 
@@ -32,7 +32,7 @@ MEANS = FeatureSpace("means", "FD-means", Means())
 @pytest.fixture(scope="module")
 def tokenizer():
     torch.manual_seed(0)
-    return Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"}, name="little").eval()
+    return GridTokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"}, name="little").eval()
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def reconstruction(
     only where the package and its backbone are at hand.
     """
     from workbench.images.sources import open_source
-    from workbench.models.load import default_tokenizer, load_any_tokenizer
+    from workbench.models.load import default_tokenizer, load_tokenizer
     from workbench.tasks.evaluate.reconstruction import evaluate_reconstruction
     from workbench.tasks.evaluate.spaces import find_lpips, load_space
 
@@ -43,7 +43,7 @@ def reconstruction(
     results = []
     with progress_bar("Measuring") as progress:
         for name in model or [default_tokenizer()]:
-            tokenizer = load_any_tokenizer(name)
+            tokenizer = load_tokenizer(name)
             result = evaluate_reconstruction(
                 tokenizer, source, perceptual=perceptual, spaces=spaces, limit=limit, progress=progress
             )
