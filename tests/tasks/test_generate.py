@@ -33,7 +33,7 @@ from workbench.tasks.generate import (
 def at_hand(tiny_generator, monkeypatch):
     monkeypatch.setenv("WORKBENCH_CACHE", str(tiny_generator))
     monkeypatch.setattr(catalogue, "_fetched", lambda: iter(()))
-    monkeypatch.setattr(catalogue, "_loaded", type(catalogue._loaded)())
+    monkeypatch.setattr(catalogue, "_loaded", type(catalogue._loaded)(6))
     return tiny_generator
 
 

@@ -124,7 +124,7 @@ class Generator(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
         if labels.is_floating_point():
             if labels.ndim != 2 or labels.shape[1] != len(self.classes):
                 raise InputError(f"expected shares of {len(self.classes)} classes, got shape {tuple(labels.shape)}")
-            return labels @ self.class_vectors.weight[1:]
+            return labels.to(self.class_vectors.weight.dtype) @ self.class_vectors.weight[1:]
         if labels.numel() and not (-1 <= int(labels.min()) and int(labels.max()) < len(self.classes)):
             raise InputError(
                 f"labels lie in [0, {len(self.classes)}), or are -1 for none; got {int(labels.min())} … "
@@ -151,7 +151,7 @@ class Generator(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
         else:
             inputs = inputs[:, cells[first.shape[1] :] - first.shape[1]]
         levels = self.levels(levels_of(self.scales)[cells].to(inputs.device))
-        return self.trunk(torch.cat([first, self.embed(inputs)], 1) + levels, condition, cells=cells)
+        return self.trunk(torch.cat([first, self._embedded(inputs)], 1) + levels, condition, cells=cells)
 
     def features_of_scale(self, step: int, inputs: Tensor | None, condition: Tensor, cache: Cache) -> Tensor:
         """Features of the cells of one scale, (B, s², C), after those of all coarser ones.
@@ -165,7 +165,7 @@ class Generator(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
         if inputs is None:
             x = (condition + self.start)[:, None].expand(-1, self.scales[0] ** 2, -1)
         else:
-            x = self.embed(inputs)
+            x = self._embedded(inputs)
         cells = torch.arange(self.starts[step], self.starts[step + 1])
         return self.trunk(x + self.levels.weight[step], condition, cells=cells, cache=cache)
 
@@ -187,6 +187,10 @@ class Generator(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
         features = self.features(inputs, labels, cells)
         loss, nll = self.head.loss(features.flatten(0, 1), indices.flatten(), weights.flatten())
         return loss, nll.view_as(indices)
+
+    def _embedded(self, inputs: Tensor) -> Tensor:
+        """Sums of codes, which are float32, in the type of the weights."""
+        return self.embed(inputs.to(self.embed.weight.dtype))
 
     # ---- files
 

@@ -187,7 +187,7 @@ class Tokenizer(nn.Module, PyTorchModelHubMixin, ABC, library_name="lambda24-wor
 
     def encode(self, images: Tensor) -> Tensor:
         """Map images `(B, 3, H, W)` in [0, 1], sides multiples of `f`, to latents `(B, D, h, w)`."""
-        return self.encoder(images.to(self.dtype))
+        return self.encoder(images)
 
     def decode(self, codes: Tensor) -> Tensor:
         """Map codes `(B, D, h, w)` to images `(B, 3, H, W)`, near [0, 1] but not clamped."""

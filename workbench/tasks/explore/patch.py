@@ -59,6 +59,6 @@ def patch_vector(image: np.ndarray, tokenizer: Tokenizer, *, x: int, y: int) -> 
     near = as_images(np.ascontiguousarray(image[rows, columns])).float() / 255
     over = [-side % factor for side in near.shape[-2:]]
     near = torch.nn.functional.pad(near, (0, over[1], 0, over[0]), mode="replicate")
-    vector = tokenizer.encode(near)[0, :, row - top, column - left].double().numpy()
+    vector = tokenizer.encode(near.to(tokenizer.device))[0, :, row - top, column - left].double().cpu().numpy()
     pixels = image[row * factor : (row + 1) * factor, column * factor : (column + 1) * factor]
     return Patch(row, column, pixels.copy(), vector)
