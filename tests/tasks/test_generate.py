@@ -51,8 +51,10 @@ def picture():
 def test_generators_stand_in_the_catalogue(at_hand):
     assert "sketch" in [entry.name for entry in catalogue.generators()]
     assert "sketch" not in [entry.name for entry in catalogue.tokenizers()]
-    assert catalogue.load_generator("sketch") is catalogue.load_generator("sketch")
-    assert catalogue.load_generator("sketch").tokenizer.name == "pyramid"
+    first, second = (catalogue.load_generator("sketch") for _ in range(2))
+    assert first.generator is second.generator
+    assert first.tokenizer is second.tokenizer
+    assert first.tokenizer.name == "pyramid"
 
 
 def test_without_a_generator_it_says_what_to_type(at_hand, tmp_path, monkeypatch):
