@@ -15,7 +15,7 @@ from workbench import hub
 from workbench.coding.container import OVERHEAD
 from workbench.coding.tables import load_tables
 from workbench.errors import ContainerError, InputError, UnknownModelError, WorkbenchError
-from workbench.images.files import read_image
+from workbench.images.files import Picture, read_picture
 from workbench.metrics.distortion import psnr
 from workbench.models import load as catalogue
 from workbench.tasks.compress.baselines import AtSize, compare_at_size, curve_plot, our_curve, picture_curves
@@ -179,10 +179,10 @@ def _entropies(quality: int | None) -> gr.Radio:
 # ---- a picture becomes a file
 
 
-def _read(path: str | None) -> np.ndarray:
+def _read(path: str | None) -> Picture:
     if path is None:
         raise InputError("choose a picture first: upload one, paste one, or take an example")
-    return read_image(path, name=Path(path).name)
+    return read_picture(path, name=Path(path).name)
 
 
 def _codec(quality: int | None) -> Codec:
@@ -204,19 +204,21 @@ def _encode(
     progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio hands in the bar by this default
 ) -> tuple[object, ...]:
     """The answer of the tab to a picture, a rate, an entropy model and how long to search."""
-    image, codec = _read(path), _codec(quality)
+    picture, codec = _read(path), _codec(quality)
+    image = picture.pixels
     search = {"effort": int(effort), "trade": float(trade), "progress": shown_progress(progress)}
     result = compress_image(image, codec, entropy=_entropy(entropy), **search)
     back = decompress_image(result.data, codec=codec)
     folder = Path(tempfile.mkdtemp(dir=get_upload_folder()))
     target = folder / f"{Path(str(path)).stem}{SUFFIX}"
     target.write_bytes(result.data)
-    table = _costs(result, codec, image, back.image, Path(str(path)).stat().st_size)
+    table = _costs(result, codec, picture, back.image, Path(str(path)).stat().st_size)
     return str(target), (image, back.image), table
 
 
-def _costs(result: Compressed, codec: Codec, image: np.ndarray, back: np.ndarray, uploaded: int) -> dict[str, object]:
+def _costs(result: Compressed, codec: Codec, picture: Picture, back: np.ndarray, uploaded: int) -> dict[str, object]:
     """The figures of a file as the table shows them."""
+    image = picture.pixels
     row, size, raw = result.row(), len(result.data), image.size
     quality, tokens = psnr(image, back), result.container.tokens
     rows = [
@@ -235,6 +237,8 @@ def _costs(result: Compressed, codec: Codec, image: np.ndarray, back: np.ndarray
         ("PSNR", f"{quality:.2f} dB", "higher is better; 3 dB is half the squared error"),
         ("Time", f"{result.seconds:.2f} s", "tokenizer and coder, on this machine"),
     ]
+    rows += [("Note", "", note) for note in picture.notes]
+    row |= {"notes": list(picture.notes)} if picture.notes else {}
     return cells(rows, {**row, "psnr": quality if math.isfinite(quality) else None})
 
 
@@ -265,7 +269,7 @@ def _beside(
     progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio hands in the bar by this default
 ) -> dict[str, object]:
     """What every codec makes of the picture with as many bytes."""
-    whole, codec = _read(path), _codec(quality)
+    whole, codec = _read(path).pixels, _codec(quality)
     image = _part(whole)
     search = {"effort": int(effort), "trade": float(trade), "progress": shown_progress(progress)}
     _, shown = compare_at_size(image, codec, entropy=_entropy(entropy), **search)
@@ -287,7 +291,7 @@ def _curves(
     progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio hands in the bar by this default
 ) -> object:
     """Rate and distortion of this picture: every rung at hand, the chosen one marked, and the other codecs."""
-    image, chosen = _part(_read(path)), _codec(quality)
+    image, chosen = _part(_read(path).pixels), _codec(quality)
     codecs = [chosen if number == quality else codec_for(quality=number) for number in qualities()]
     progress(0.2, desc="our rates")
     ours = our_curve(image, codecs, entropy=_entropy(entropy), effort=int(effort), trade=float(trade))

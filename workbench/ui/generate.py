@@ -14,7 +14,7 @@ from workbench.errors import InputError, ModelError
 from workbench.images.files import read_image, read_mask
 from workbench.models import load as catalogue
 from workbench.models.sampling import CONTROL_PRESETS, Controls
-from workbench.tasks.edit import extend, fill, redraw_details
+from workbench.tasks.edit import extend, fill, mask_warning, painted_share, redraw_details
 from workbench.tasks.generate import MAX_PICTURES, MAX_SEED, Drawn, Order, fresh_seed, generate, in_turn, write_pictures
 from workbench.ui.context import Context, shown_errors
 from workbench.ui.figures import cells, figures_table
@@ -198,7 +198,9 @@ def _edit(
     if what == _FILL:
         if not painted.layers:
             raise InputError("nothing is painted: paint over what is to be drawn anew")
-        mask = np.logical_or.reduce([read_mask(layer, name="what is painted") for layer in painted.layers])
+        mask = np.logical_or.reduce([read_mask(layer, layer=True, name="what is painted") for layer in painted.layers])
+        if warning := mask_warning(painted_share(mask)):
+            gr.Warning(warning)
         yield from _shown(fill(pair, image, mask, order))
     elif what == _EXTEND:
         yield from _shown(extend(pair, image, border, order))
@@ -236,7 +238,8 @@ def _shown(stages: Iterator[Drawn]) -> Iterator[Shown]:
     with tempfile.TemporaryDirectory(prefix="workbench-") as folder:
         for drawn in stages:
             paths = write_pictures(drawn, Path(folder) / str(drawn.step))
-            captions = [f"{name}, {number + 1}" for number, name in enumerate(drawn.settings.classes)]
+            named = zip(drawn.settings.classes, drawn.settings.seeds, strict=True)
+            captions = [f"{name}, {number + 1}, seed {seed}" for number, (name, seed) in enumerate(named)]
             # Gradio copies files from outside its cache into it, before it asks for the next stage.
             yield list(zip(map(str, paths), captions, strict=True)), _table(drawn), drawn.settings.seed
 
@@ -247,7 +250,11 @@ def _table(drawn: Drawn) -> dict[str, object]:
     rows = [
         ("Class", ", ".join(dict.fromkeys(settings.classes)), settings.edit or f"{len(settings.classes)} pictures"),
         ("Scale", f"{drawn.scale} × {drawn.scale}", f"{drawn.step} of {drawn.steps} grids are drawn"),
-        ("Seed", str(settings.seed), "with the same settings it gives the same pictures on this machine"),
+        (
+            "Seed",
+            str(settings.seed),
+            "of the first picture; the next have the next ones, and each can be drawn alone again",
+        ),
         ("Temperature", _pace(controls.temperature), "0 takes the likeliest codeword"),
         ("Guidance", _pace(controls.guidance), "1 is the class as learned"),
         ("Top-k", _pace(controls.top_k), "codewords to draw among"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import gradio as gr
 
 from workbench.errors import WorkbenchError
-from workbench.images.files import read_image
+from workbench.images.files import Picture, read_picture
 from workbench.models.load import load_tokenizer
 from workbench.models.refine import can_refine
 from workbench.tasks.compress.picture import EFFORT
@@ -98,20 +98,20 @@ def _reconstruct(
     if path is None:
         raise gr.Error("Choose a picture first: upload one, paste one, or take an example.", print_exception=False)
     tokenizer = load_tokenizer(model)
-    image, told = read_image(path, name=Path(path).name), shown_progress(progress)
+    picture, told = read_picture(path, name=Path(path).name), shown_progress(progress)
     possible = can_refine(tokenizer)
     effort = int(effort) if possible else 0
     searched = f"effort {effort}" if possible else "this model allows no search for codewords"
-    result = reconstruct_image(image, tokenizer, effort=effort, progress=told)
+    result = reconstruct_image(picture.pixels, tokenizer, effort=effort, progress=told)
     return (
         (result.original, result.image),
         error_map(result.original, result.image),
         token_map(result.indices, tokenizer, size=result.image.shape[:2]),
-        _table(result, searched),
+        _table(result, picture, searched),
     )
 
 
-def _table(result: Reconstructed, searched: str) -> dict[str, object]:
+def _table(result: Reconstructed, picture: Picture, searched: str) -> dict[str, object]:
     """The figures of a result as the table shows them."""
     height, width = result.image.shape[:2]
     rows = []
@@ -133,4 +133,6 @@ def _table(result: Reconstructed, searched: str) -> dict[str, object]:
         ("Bits per pixel", f"{result.bits_per_pixel:.4f}", "an uncompressed picture has 24"),
         ("Time", f"{result.seconds:.2f} s", f"tokenizer only, on this machine; {searched}"),
     ]
-    return cells(rows, {"model": result.model, **result.row()})
+    rows += [("Note", "", note) for note in picture.notes]
+    notes = {"notes": list(picture.notes)} if picture.notes else {}
+    return cells(rows, {"model": result.model, **result.row(), **notes})

@@ -19,7 +19,7 @@ from workbench.fit.engine.distributed import whole
 from workbench.fit.engine.step import Step, seed_of
 from workbench.fit.optim.factory import make_optimizers
 from workbench.fit.tokenizer.alignment import Alignment, Foundation, alignment_loss, balance
-from workbench.fit.tokenizer.losses import ADVERSARIAL, absolute_error, gradient_penalty
+from workbench.fit.tokenizer.losses import ADVERSARIAL, absolute_error, gradient_penalty, squared_error
 from workbench.fit.tokenizer.recipe import TokenizerRecipe
 from workbench.metrics.distortion import psnr
 from workbench.models.discriminator import PatchDiscriminator
@@ -122,6 +122,9 @@ class TokenizerTask:
 
         terms = {"distortion": absolute_error(made, images)}
         loss = weights.distortion * terms["distortion"] + result.aux_loss
+        if weights.squared:
+            terms["squared"] = squared_error(made, images)
+            loss = loss + weights.squared * terms["squared"]
         if weights.perceptual and engine.fraction >= weights.perceptual_from and self.perceptual:
             with engine.arithmetic():
                 terms["perceptual"] = self.perceptual(made, images).float().mean()
