@@ -17,7 +17,7 @@ from workbench.coding.tables import make_entropy_model, save_tables
 from workbench.fit.entropy.network import EntropySettings
 from workbench.fit.entropy.tables import MODELS, fit_tables, tokens_of, with_mirrored
 from workbench.images.sources import open_source
-from workbench.models.tokenizer import Tokenizer
+from workbench.models.grid_tokenizer import GridTokenizer
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
 
     folder = hub.resolve(chosen.model)
-    tokenizer = Tokenizer.from_pretrained(chosen.model)
+    tokenizer = GridTokenizer.from_pretrained(chosen.model)
     images = itertools.islice((sample.image for sample in open_source(chosen.data)), 0, None, chosen.every)
     grids = list(tokens_of(tokenizer, with_mirrored(images)))
     pictures = (

@@ -10,7 +10,13 @@ from workbench.errors import InputError
 from workbench.lattices.code import Code
 from workbench.lattices.codes.random import random_code
 from workbench.lattices.codes.registry import make_code
-from workbench.lattices.geometry import cap_bound, direction_error, least_distance, least_distance_of_rows, second_moment
+from workbench.lattices.geometry import (
+    cap_bound,
+    direction_error,
+    least_distance,
+    least_distance_of_rows,
+    second_moment,
+)
 from workbench.lattices.search.nearest import nearest
 
 

@@ -122,7 +122,7 @@ def compare_codes(image: np.ndarray, tokenizer: Tokenizer, codes: Sequence[str] 
     Raises:
         InputError: if the model is of another kind, or a code is unknown.
     """
-    if tokenizer.window is not None or tokenizer.quantizer.dimension != 24:
+    if tokenizer.window is not None or tokenizer.scales or tokenizer.quantizer.dimension != 24:
         raise InputError(
             f"codes of 24 dimensions go under a convolutional model of 24 dimensions; {tokenizer.name!r} has "
             f"{tokenizer.quantizer.dimension}" + ("" if tokenizer.window is None else " and a window")

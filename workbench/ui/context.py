@@ -18,6 +18,7 @@ from gradio.context import LocalContext
 from workbench.errors import InputError, WorkbenchError, did_you_mean
 from workbench.lattices.jit import announced
 from workbench.models import load as catalogue
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.refine import MAX_EFFORT
 from workbench.tasks.compress.picture import EFFORT
 from workbench.ui.pictures import example_pictures
@@ -77,11 +78,11 @@ class Context:
 
     def models(self) -> list[str]:
         """Names of the tokenizers at hand, the default first."""
-        return [entry.name for entry in catalogue.tokenizers()]
+        return [entry.name for entry in catalogue.tokenizers(GridTokenizer)]
 
     def models_of_any_kind(self) -> list[str]:
         """The same with tokenizers of several scales."""
-        return [entry.name for entry in catalogue.tokenizers_of_any_kind()]
+        return [entry.name for entry in catalogue.tokenizers()]
 
     def generators(self) -> list[str]:
         """Names of the generators at hand, the default first."""

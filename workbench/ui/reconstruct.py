@@ -9,7 +9,7 @@ import gradio as gr
 
 from workbench.errors import WorkbenchError
 from workbench.images.files import Picture, read_picture
-from workbench.models.load import load_any_tokenizer
+from workbench.models.load import load_tokenizer
 from workbench.models.refine import can_refine
 from workbench.tasks.compress.picture import EFFORT
 from workbench.tasks.reconstruct import Reconstructed, error_map, reconstruct_image, token_map
@@ -97,7 +97,7 @@ def _reconstruct(
     """The answer of the tab to a picture, the name of a tokenizer, and how long to search."""
     if path is None:
         raise gr.Error("Choose a picture first: upload one, paste one, or take an example.", print_exception=False)
-    tokenizer = load_any_tokenizer(model)
+    tokenizer = load_tokenizer(model)
     picture, told = read_picture(path, name=Path(path).name), shown_progress(progress)
     possible = can_refine(tokenizer)
     effort = int(effort) if possible else 0

@@ -21,7 +21,7 @@ from workbench.fit.generator.tokens import TokenBatches, Tokens, tokenize_pictur
 from workbench.fit.plan import hardware
 from workbench.fit.tokenizer.task import take_over
 from workbench.models.generator import Generator
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 from workbench.progress import Progress, no_progress
 
 _log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def launch_generator(
         raise InputError("no data given: pass --data with folders of pictures, pictures or tar shards")
     recipe = override(generator_recipe(plan.recipe), plan.set)
     out = Path(plan.out or f"runs/{recipe.name}")
-    tokenizer = MultiScaleTokenizer.from_pretrained(plan.tokenizer).to(world.device)
+    tokenizer = PyramidTokenizer.from_pretrained(plan.tokenizer).to(world.device)
     tokens, held_out = _tokens(plan, recipe, tokenizer, out, world, progress)
     tokenizer.to("cpu")
     task = GeneratorTask(recipe, tokenizer=tokenizer, tokens=tokens, held_out=held_out)
@@ -105,7 +105,7 @@ def launch_generator(
 def _tokens(
     plan: GeneratorPlan,
     recipe: GeneratorRecipe,
-    tokenizer: MultiScaleTokenizer,
+    tokenizer: PyramidTokenizer,
     out: Path,
     world: World,
     progress: Progress,

@@ -23,7 +23,7 @@ from workbench.fit.tokenizer.recipe import TokenizerRecipe
 from workbench.fit.tokenizer.recipes import tokenizer_recipe
 from workbench.fit.tokenizer.task import TokenizerTask
 from workbench.images.sources import open_source
-from workbench.models.load import load_any_tokenizer
+from workbench.models.load import load_tokenizer
 from workbench.progress import Progress, no_progress
 
 _log = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ def _gather(plan: Plan, world: World) -> _Parts:
     else:
         recipe = from_mapping(TokenizerRecipe, plan.recipe, what="setting of the recipe")
     recipe = override(recipe, plan.set)
-    start = load_any_tokenizer(plan.init_from) if plan.init_from else None
+    start = load_tokenizer(plan.init_from) if plan.init_from else None
     perceptual = make_perceptual(recipe.losses.features, world.device) if recipe.losses.perceptual else None
     held_out = []
     if plan.held_out:

@@ -32,6 +32,7 @@ import torch
 from workbench.coding.container import MAX_SIDE, Container, pack, read_container
 from workbench.errors import ContainerError, InputError, UnknownModelError
 from workbench.images.files import MAX_PIXELS
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.load import tokenizers
 from workbench.models.refine import check_effort, refine
 from workbench.progress import Progress, no_progress
@@ -250,7 +251,7 @@ def _codec_of(container: Container, model: str | None) -> Codec:
 
     The name in a file is a claim of a stranger's: it may name a model at hand, and never a path or a download.
     """
-    if model is None and not any(entry.name == container.model for entry in tokenizers()):
+    if model is None and not any(entry.name == container.model for entry in tokenizers(GridTokenizer)):
         raise UnknownModelError(
             f"the file was made with model {container.model!r}, which is not at hand: say where it is with --model"
         )
