@@ -8,7 +8,7 @@ STAMP  := .venv/installed
 # not checked so: the checker's wrappers get in the way of kernels that numba pickles into its cache.
 SHAPED := tests/quantizers
 
-.PHONY: help .venv app test test-units test-browser test-notebooks heavy lint docs notebooks bench wheel lock clean
+.PHONY: help .venv app test test-units test-browser test-notebooks heavy mutants lint docs notebooks bench wheel lock clean
 
 help: ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[.a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,9 @@ test-notebooks: .venv ## run the tutorials
 
 heavy: .venv ## run the tests that take minutes to hours each
 	$(BIN)/python -m pytest -m heavy
+
+mutants: .venv ## change the code in 300 places, one at a time, and count the changes that the tests notice (an hour)
+	$(BIN)/python tests/mutants.py
 
 lint: .venv ## check style and types
 	$(BIN)/ruff check .

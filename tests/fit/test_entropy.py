@@ -111,6 +111,7 @@ def test_later_stages_see_the_earlier_ones(grids, tmp_path):
     assert both - first < 0.8 * first
     save_tables(Tables("0" * 64, "1" * 64, None, (alone, seeing)), tmp_path)
     read = load_tables(tmp_path)
+    assert (read.pictures, read.tokens) == (None, None)
     assert read.names == ("fixed", "context")
     assert read.stages[1].member_bias.shape == (0, CODE.size)  # the later stages do without
     assert Context(CODE, read.stages).digest == model.digest
@@ -125,9 +126,11 @@ def test_tables_are_fitted_saved_and_used(tmp_path):
     pictures = [np.random.default_rng(seed).integers(0, 256, (40, 56, 3), dtype=np.uint8) for seed in range(2)]
     grids = list(tokens_of(tokenizer, pictures))
     assert [grid.shape for grid in grids] == [(1, 5, 7)] * 2
-    tables = fit_tables(tokenizer, grids, settings=EntropySettings(hidden=4, steps=2, batch=8))
+    settings = EntropySettings(hidden=4, steps=2, batch=8)
+    tables = fit_tables(tokenizer, grids, pictures="three pictures", settings=settings)
     save_tables(tables, tmp_path)
     read = load_tables(tmp_path)
+    assert (read.pictures, read.tokens) == ("three pictures", sum(grid.size for grid in grids))
     assert read.names == ("fixed", "static", "context")
     assert (read.codebook, read.weights) == (tokenizer.fingerprint, tokenizer.weights_hash)
     for name in read.names:

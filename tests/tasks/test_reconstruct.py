@@ -141,10 +141,21 @@ def test_nothing_is_overwritten_unless_asked(tmp_path, tokenizer):
     assert (out / "a.png").read_bytes() == before
 
 
-def test_two_inputs_of_one_name_do_not_overwrite_each_other(tmp_path, tokenizer):
+def test_two_inputs_of_one_name_are_both_written(tmp_path, tokenizer):
     for folder in ("one", "two"):
         write_png(noise(8, 8), tmp_path / folder / "a.png")
-    jobs = find_jobs([tmp_path / "one" / "a.png", tmp_path / "two" / "a.png"])
+    inputs = [tmp_path / "one" / "a.png", tmp_path / "two" / "a.png"]
+    batch = reconstruct_files(find_jobs(inputs), tmp_path / "out", tokenizer)
+    assert not batch.errors
+    for path, row in zip(inputs, batch.rows, strict=True):
+        expected = reconstruct_image(read_image(path), tokenizer).image
+        assert np.array_equal(read_image(row["output"]), expected)
+    assert len(find_jobs([inputs[0], tmp_path / "one"])) == 1
+
+
+def test_two_jobs_with_one_target_do_not_overwrite_each_other(tmp_path, tokenizer):
+    write_png(noise(8, 8), tmp_path / "a.png")
+    jobs = 2 * find_jobs([tmp_path / "a.png"])
     batch = reconstruct_files(jobs, tmp_path / "out", tokenizer, force=True)
     assert len(batch.rows) == 1
     assert "already holds" in batch.errors[0][1]

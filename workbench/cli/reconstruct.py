@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from workbench.cli import Json, print_json, progress_bar
+from workbench.cli import Json, print_json, print_notes, print_table, progress_bar
 
 app = typer.Typer(help="Send pictures through a tokenizer and back.")
 
@@ -43,7 +43,7 @@ def reconstruct(
         errors = [{"input": name, "error": message} for name, message in batch.errors]
         print_json({"model": tokenizer.name, "images": list(batch.rows), "mean": dict(batch.mean), "errors": errors})
     else:
-        _print_table(tokenizer.name, batch.rows, batch.mean)
+        _print_figures(tokenizer.name, batch.rows, batch.mean)
     for name, message in batch.errors:
         line = " ".join((message if message.startswith(name) else f"{name}: {message}").split())
         typer.echo(f"workbench: {line}", err=True)
@@ -52,7 +52,7 @@ def reconstruct(
         raise typer.Exit(1)
 
 
-def _print_table(model: str, rows: Sequence[Mapping[str, object]], mean: Mapping[str, object]) -> None:
+def _print_figures(model: str, rows: Sequence[Mapping[str, object]], mean: Mapping[str, object]) -> None:
     """Print a row a picture and the means below, in aligned columns."""
     if not rows:
         return
@@ -60,10 +60,9 @@ def _print_table(model: str, rows: Sequence[Mapping[str, object]], mean: Mapping
     lines += [(Path(str(row["output"])).name, *_cells(row)) for row in rows]
     if len(rows) > 1:
         lines.append((f"mean of {len(rows)}", *_cells(mean)))
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_COLUMNS) + 1)]
     typer.echo(f"model {model}")
-    for name, *cells in lines:
-        typer.echo("  ".join([name.ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells, widths[1:], strict=True))]))
+    print_table(lines)
+    print_notes(rows)
 
 
 def _cells(row: Mapping[str, object]) -> list[str]:

@@ -28,6 +28,7 @@ from torch.nn import functional as F
 
 from workbench import atomic, hub
 from workbench.errors import InputError, ModelError
+from workbench.images.decode import pixels_of
 from workbench.models.conv import ConvDecoder, ConvEncoder
 from workbench.models.presets import make_body
 from workbench.models.refine import check_effort, refine
@@ -340,13 +341,13 @@ class Tokenizer(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
 
 
 def as_images(image: Image.Image | np.ndarray | Tensor) -> Tensor:
-    """Return one picture as a batch `(1, 3, H, W)`: uint8, or floats as given.
+    """Return one picture as a batch `(1, 3, H, W)`: uint8, or floats as given. A PIL image is read as its file is.
 
     Raises:
         InputError: if it is not a PIL image, a uint8 array (H, W, 3), or a tensor (3, H, W).
     """
     if isinstance(image, Image.Image):
-        image = np.array(image.convert("RGB"))
+        image = pixels_of(image)
     if isinstance(image, np.ndarray):
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise InputError(f"expected a uint8 array of shape (H, W, 3), got {image.dtype} of shape {image.shape}")

@@ -17,7 +17,7 @@ from workbench import hub
 from workbench.coding.container import OVERHEAD
 from workbench.coding.tables import load_tables
 from workbench.errors import ContainerError, InputError, UnknownModelError, WorkbenchError
-from workbench.images.files import read_image
+from workbench.images.files import Picture, read_picture
 from workbench.metrics.distortion import psnr
 from workbench.models import load as catalogue
 from workbench.progress import Progress
@@ -170,10 +170,10 @@ def _entropies(quality: int | None) -> gr.Radio:
 # ---- a picture becomes a file
 
 
-def _read(path: str | None) -> np.ndarray:
+def _read(path: str | None) -> Picture:
     if path is None:
         raise InputError("choose a picture first: upload one, paste one, or take an example")
-    return read_image(path, name=Path(path).name)
+    return read_picture(path, name=Path(path).name)
 
 
 def _codec(quality: int | None) -> Codec:
@@ -193,30 +193,31 @@ def _encode(
     progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio hands in the bar by this default
 ) -> tuple[object, ...]:
     """The answer of the endpoint to a picture, a rate and an entropy model."""
-    image = _read(path)
-    file, back, table = _written(path, image, _codec(quality), entropy, {"progress": shown_progress(progress)})
-    return file, (image, back), table
+    picture = _read(path)
+    file, back, table = _written(path, picture, _codec(quality), entropy, {"progress": shown_progress(progress)})
+    return file, (picture.pixels, back), table
 
 
 def _written(
-    path: str | None, image: np.ndarray, codec: Codec, entropy: str, search: dict[str, Any]
+    path: str | None, picture: Picture, codec: Codec, entropy: str, search: dict[str, Any]
 ) -> tuple[str, np.ndarray, dict[str, object]]:
     """The file of a picture, the picture in it, and the figures."""
-    result = compress_image(image, codec, entropy=_entropy(entropy), **search)
+    result = compress_image(picture.pixels, codec, entropy=_entropy(entropy), **search)
     back = decompress_image(result.data, codec=codec)
     folder = Path(tempfile.mkdtemp(dir=get_upload_folder()))
     target = folder / f"{Path(str(path)).stem}{SUFFIX}"
     target.write_bytes(result.data)
-    return str(target), back.image, _costs(result, codec, image, back.image, Path(str(path)).stat().st_size)
+    return str(target), back.image, _costs(result, codec, picture, back.image, Path(str(path)).stat().st_size)
 
 
 def _shown(
     path: str | None, quality: int | None, entropy: str, effort: float, trade: float, progress: Progress
 ) -> Iterator[tuple[object, ...]]:
     """What the tab shows: the file, then what other codecs make of as many bytes, then the curves."""
-    whole, codec, name = _read(path), _codec(quality), Path(str(path)).stem
+    picture, codec, name = _read(path), _codec(quality), Path(str(path)).stem
+    whole = picture.pixels
     search = {"effort": int(effort), "trade": float(trade), "progress": progress}
-    file, back, table = _written(path, whole, codec, entropy, search)
+    file, back, table = _written(path, picture, codec, entropy, search)
     size, image = Path(file).stat().st_size, _part(whole)
     part = "" if image.shape == whole.shape else "its middle, compressed by itself"
     ours = item(f"rate {quality}", back, f"{size:,} bytes, {psnr(whole, back):.2f} dB", file=f"{name}-rate-{quality}")
@@ -229,8 +230,9 @@ def _shown(
     yield gr.skip(), gr.skip(), gr.skip(), _curves(image, int(quality or 0), entropy, search)
 
 
-def _costs(result: Compressed, codec: Codec, image: np.ndarray, back: np.ndarray, uploaded: int) -> dict[str, object]:
+def _costs(result: Compressed, codec: Codec, picture: Picture, back: np.ndarray, uploaded: int) -> dict[str, object]:
     """The figures of a file as the table shows them."""
+    image = picture.pixels
     row, size, raw = result.row(), len(result.data), image.size
     quality, tokens = psnr(image, back), result.container.tokens
     rows = [
@@ -249,6 +251,8 @@ def _costs(result: Compressed, codec: Codec, image: np.ndarray, back: np.ndarray
         ("PSNR", f"{quality:.2f} dB", "higher is better; 3 dB is half the squared error"),
         ("Time", f"{result.seconds:.2f} s", "tokenizer and coder, on this machine"),
     ]
+    rows += [("Note", "", note) for note in picture.notes]
+    row |= {"notes": list(picture.notes)} if picture.notes else {}
     return cells(rows, {**row, "psnr": quality if math.isfinite(quality) else None})
 
 

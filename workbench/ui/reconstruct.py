@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import gradio as gr
-import numpy as np
 
 from workbench.errors import InputError
-from workbench.images.files import read_image
+from workbench.images.files import Picture, read_picture
 from workbench.models.load import load_any_tokenizer
 from workbench.models.refine import can_refine
 from workbench.models.tokenizer import Tokenizer
@@ -20,7 +19,6 @@ from workbench.ui.figures import cells, figures_table
 from workbench.ui.live import by_example, controls, live
 from workbench.ui.look import intro
 from workbench.ui.viewer import item, shown, viewer
-
 
 # Measure, what it is called, digits, unit and a word on how to read it.
 _MEASURES = (
@@ -69,29 +67,29 @@ def build(context: Context) -> None:
 
 def _reconstruct(path: str | None, model: str) -> tuple[object, ...]:
     """The answer of the endpoint to a picture and the name of a tokenizer."""
-    tokenizer, image = load_any_tokenizer(model), _read(path)
-    result = reconstruct_image(image, tokenizer)
+    tokenizer, picture = load_any_tokenizer(model), _read(path)
+    result = reconstruct_image(picture.pixels, tokenizer)
     return (
         (result.original, result.image),
         error_map(result.original, result.image),
         token_map(result.indices, tokenizer, size=result.image.shape[:2]),
-        _table(result, tokenizer, 0),
+        _table(result, tokenizer, picture, 0),
     )
 
 
 def _shown(path: str | None, model: str, effort: float, progress: Progress) -> Iterator[tuple[object, ...]]:
     """What the tab shows: first without a search for codewords, which takes a moment, and then with it."""
-    tokenizer, image = load_any_tokenizer(model), _read(path)
+    tokenizer, picture = load_any_tokenizer(model), _read(path)
     most = int(effort) if can_refine(tokenizer) else 0
     for each in dict.fromkeys((0, most)):
-        result = reconstruct_image(image, tokenizer, effort=each, progress=progress)
-        yield _viewed(result, tokenizer, Path(str(path)).stem), _table(result, tokenizer, each)
+        result = reconstruct_image(picture.pixels, tokenizer, effort=each, progress=progress)
+        yield _viewed(result, tokenizer, Path(str(path)).stem), _table(result, tokenizer, picture, each)
 
 
-def _read(path: str | None) -> np.ndarray:
+def _read(path: str | None) -> Picture:
     if path is None:
         raise InputError("choose a picture first: upload one, paste one, or take an example")
-    return read_image(path, name=Path(path).name)
+    return read_picture(path, name=Path(path).name)
 
 
 def _viewed(result: Reconstructed, tokenizer: Tokenizer, name: str) -> dict[str, object]:
@@ -110,7 +108,7 @@ def _viewed(result: Reconstructed, tokenizer: Tokenizer, name: str) -> dict[str,
     )
 
 
-def _table(result: Reconstructed, tokenizer: Tokenizer, effort: int) -> dict[str, object]:
+def _table(result: Reconstructed, tokenizer: Tokenizer, picture: Picture, effort: int) -> dict[str, object]:
     """The figures of a result as the table shows them."""
     searched = f"effort {effort}" if can_refine(tokenizer) else "this model allows no search for codewords"
     height, width = result.image.shape[:2]
@@ -133,6 +131,7 @@ def _table(result: Reconstructed, tokenizer: Tokenizer, effort: int) -> dict[str
         ("Bits per pixel", f"{result.bits_per_pixel:.4f}", "an uncompressed picture has 24"),
         ("Time", f"{result.seconds:.2f} s", f"tokenizer only, on this machine; {searched}"),
     ]
-    if min(height, width) < tokenizer.factor:
-        rows.append(("Note", "", _SMALL.format(factor=tokenizer.factor)))
-    return cells(rows, {"model": result.model, **result.row()})
+    small = [_SMALL.format(factor=tokenizer.factor)] if min(height, width) < tokenizer.factor else []
+    rows += [("Note", "", note) for note in (*picture.notes, *small)]
+    notes = {"notes": list(picture.notes)} if picture.notes else {}
+    return cells(rows, {"model": result.model, **result.row(), **notes})

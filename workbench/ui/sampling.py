@@ -78,18 +78,20 @@ def order_of(
     label: str | None,
     seed: float | None,
     new_seed: bool,
-    temperature: tuple[float, float],
+    temperature_first: float,
+    temperature_last: float,
     top_k: float | None,
     top_p: float,
-    guidance: tuple[float, float],
+    guidance_first: float,
+    guidance_last: float,
 ) -> tuple[catalogue.Pair, Order]:
-    """The models and the order that the inputs stand for."""
+    """The models and the order that the number of pictures and the other inputs stand for."""
     pair = catalogue.load_generator(model or catalogue.default_generator())
     controls = Controls(
-        temperature=_pair_or_one(temperature),
+        temperature=_pair_or_one((temperature_first, temperature_last)),
         top_k=int(top_k) if top_k else None,
         top_p=None if top_p == 1 else top_p,
-        guidance=_pair_or_one(guidance),
+        guidance=_pair_or_one((guidance_first, guidance_last)),
     )
     labels = in_turn(pair, ["none" if label is None else label], int(count))
     return pair, Order(labels, fresh_seed() if new_seed else int(seed or 0), controls)

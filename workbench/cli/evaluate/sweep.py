@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workbench.cli import Json, print_json, progress_bar
+from workbench.cli import Json, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
     from workbench.images.sources import Source
@@ -85,10 +85,7 @@ def sweep(
         for setting, figures in swept.rows.items():
             cells = (figures.get(name) for name in columns)
             lines.append((setting, *("-" if cell is None else f"{cell:.4g}" for cell in cells)))
-        widths = [max(len(line[place]) for line in lines) for place in range(len(columns) + 1)]
-        for head, *cells in lines:
-            shown = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
-            typer.echo("  " + "  ".join([head.ljust(widths[0]), *shown]))
+        print_table(lines, indent="  ")
 
 
 @contextmanager

@@ -30,6 +30,7 @@ def fit_tables(
     grids: Sequence[np.ndarray],
     *,
     models: Sequence[str] = MODELS,
+    pictures: str | None = None,
     settings: EntropySettings | None = None,
     progress: Progress | None = None,
 ) -> Tables:
@@ -39,6 +40,7 @@ def fit_tables(
         tokenizer: The model whose tokens they are, loaded from a folder.
         grids: What :func:`tokens_of` gave.
         models: Which of them; tables are large, and `context` does without those of `static`.
+        pictures: Which pictures they are tokens of, in words; goes into the file.
         settings: Of the context model.
         progress: Told the fraction done and what is going on.
 
@@ -68,7 +70,8 @@ def fit_tables(
     if levels is None and not stages:
         name = tokenizer.config["quantizer"]["name"]
         raise TrainingError(f"{name!r} allows none of {', '.join(models)}: fit 'static'")
-    return Tables(tokenizer.fingerprint, tokenizer.weights_hash, levels, tuple(stages))
+    tokens = sum(grid.size for grid in grids)
+    return Tables(tokenizer.fingerprint, tokenizer.weights_hash, levels, tuple(stages), pictures, tokens)
 
 
 def tokens_of(tokenizer: Tokenizer, pictures: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

@@ -140,7 +140,7 @@ def shift_axis(tokenizers: Sequence[Tokenizer], sets: Mapping[str, Source], *, l
             "words": float(found.usage.words),
             "even_words": found.usage.expected_words,
             "tokens": float(found.usage.tokens),
-            "bpp_ideal": found.bpp_ideal,
+            "empirical_entropy_bpp": found.empirical_entropy_bpp,
         }
 
     settings = {
@@ -150,7 +150,8 @@ def shift_axis(tokenizers: Sequence[Tokenizer], sets: Mapping[str, Source], *, l
     }
     protocol = (
         f"at most {limit or 'all'} pictures a set, means over pictures; the entropy of few tokens is low by "
-        "itself, even_entropy_bits is what even use of all words would show at as many"
+        "itself, even_entropy_bits is what even use of all words would show at as many; empirical_entropy_bpp, by the "
+        "same counts, is neither a rate of a file nor a bound"
     )
     return Axis("shift", protocol, settings, ("psnr", "ssim", "entropy_bits", "words"))
 
