@@ -22,6 +22,7 @@ import typer
 from workbench.errors import InputError
 from workbench.ui import codebook, compare, compress, generate, lattice, look, reconstruct, train
 from workbench.ui.context import Context
+from workbench.ui.links import restore_links
 from workbench.ui.strip import picture_strip
 
 MAX_UPLOAD = "20mb"
@@ -50,7 +51,7 @@ def build(context: Context | None = None) -> gr.Blocks:
     with gr.Blocks(title="Λ24-SQ workbench", analytics_enabled=False, delete_cache=(600, 3600)) as page:
         look.header()
         context = dataclasses.replace(context, picture=picture_strip(context))
-        with gr.Tabs(elem_id="tabs"):
+        with gr.Tabs(elem_id="tabs") as tabs:
             for title, lay_out in TABS.items():
                 with gr.Tab(title, id=title.lower(), elem_id=f"tab-{title.lower()}") as tab:
                     lay_out(context)
@@ -58,6 +59,7 @@ def build(context: Context | None = None) -> gr.Blocks:
         for wish in context.wishes:
             wish.text.render()
             gr.on([page.load, *context.seen, *wish.changes], None, wish.inputs, wish.text, js=wish.script)
+        restore_links(context, page, tabs, [title.lower() for title in TABS])
         news = [page.load, *context.model_news]
         gr.on(news, context.refreshed_models, None, context.model_choices, **context.at_once)
         for function, shown in context.on_open:

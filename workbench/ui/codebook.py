@@ -147,9 +147,7 @@ def build(context: Context) -> None:
     save.click(shown_errors(_save), counted, saved, api_visibility="private")
 
 
-def _places(
-    context: Context, files: list[str] | None, folder: str | None, picture: str | None = None
-) -> list[Path]:
+def _places(context: Context, files: list[str] | None, folder: str | None, picture: str | None = None) -> list[Path]:
     """What is counted: the uploads and the folder, or the picture of the page and the examples."""
     places = [Path(file) for file in files or ()]
     if folder and folder.strip():

@@ -29,7 +29,8 @@ _COLUMNS = (
 )  # fmt: skip
 _NOTES = {
     _MATCHED: "Same body, data, steps and loss; only the quantizer differs, and each decoder knows its own code. "
-    "A ★ marks the best in a column. `leaf` is a distance between features of a small network of our own: lower is better.",
+    "A ★ marks the best in a column. `leaf` is a distance between features of a small network of our own: "
+    "lower is better.",
     _CODES: "One encoder and one decoder, trained for the Leech shell; only the code under them changes, and `none` "
     "passes the vectors as they are. **The decoder was trained for another code** than most of these, so this shows "
     "what a code does to a vector, not which quantizer trains best.",
@@ -69,6 +70,7 @@ def build(context: Context) -> None:
         api_description="One picture through the matched tokenizers, or through several codes under one model.",
         **context.model_work,
     )
+    context.linked["swap"] = what
     live(context, run, _shown, [picture, what], [pictures, table, plot], shared=by_example)
 
 

@@ -76,7 +76,15 @@ def build(context: Context) -> None:
         api_description=f"Compress a picture: the {SUFFIX} file, before and after, and the figures.",
         **context.model_work,
     )
-    live(context, run, _shown, [picture, rate, entropy, effort, trade], [file, pictures, figures, plot], shared=by_example)
+    context.linked.update(rate=rate, entropy=entropy)
+    live(
+        context,
+        run,
+        _shown,
+        [picture, rate, entropy, effort, trade],
+        [file, pictures, figures, plot],
+        shared=by_example,
+    )
     _back_again(context)
 
 

@@ -58,6 +58,7 @@ class Context:
         strip: What shows it at the top of the page: one, or none yet.
         wishes: What the parts of the page want to see.
         seen: Events after which another part of the page is seen.
+        linked: Inputs whose values stand in the address of the page, by their names there.
     """
 
     allow_paths: tuple[Path, ...] = ()
@@ -77,6 +78,7 @@ class Context:
     strip: list[gr.HTML] = field(default_factory=list)
     wishes: list[Wish] = field(default_factory=list)
     seen: list[Callable[..., object]] = field(default_factory=list)
+    linked: dict[str, gr.components.Component] = field(default_factory=dict)
 
     def folder(self, text: str) -> Path:
         """The folder that a person named, if it lies in one that the app was started with.

@@ -65,6 +65,7 @@ def _new_part(context: Context, inputs: Inputs) -> tuple[gr.Gallery, gr.State]:
         api_description="Draw pictures of a class; answers after every scale. Top-k 0 and top-p 1 keep all codewords.",
         **context.model_work,
     )
+    context.linked.update({"generator": inputs.model, "class": inputs.label, "seed": inputs.seed, "pictures": count})
     # The seed stands in its field before the run begins, so that a run changes none of what it was asked for.
     run.run.click(_again, [inputs.seed, inputs.new_seed, again], [inputs.seed, again], **context.at_once)
     wants = [each for each in asked if each is not inputs.new_seed]

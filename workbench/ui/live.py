@@ -47,8 +47,13 @@ _WISH = """async (...wants) => {
   if (mine !== asked[NAME] || !document.getElementById(NAME + "-status")?.checkVisibility()) return;
   return JSON.stringify(wants.map((want) => want?.path ?? want));
 }"""
-# The run that is to stop, by the name that its status line bears.
-_WHICH = "() => document.querySelector(`#${NAME}-status [data-state=running]`)?.dataset.run ?? ''"
+# The run that is to stop, by the name that its status line bears; another one is asked for.
+_NEXT = """() => {
+  const line = document.querySelector("#NAME-status .live-status"), run = line?.dataset.run ?? "";
+  if (line) [line.dataset.state, line.textContent] = ["running", ""];
+  return run;
+}"""
+_WHICH = "() => document.querySelector('#NAME-status .live-status')?.dataset.run ?? ''"
 
 
 class _StoppedError(Exception):
@@ -115,8 +120,9 @@ def live(
         starts.append(wish.change)
         script = _WISH.replace("NAME", json.dumps(controls.name)).replace("PAUSE", str(_PAUSE))
         context.wishes.append(Wish(script, list(inputs), wish, [want.change for want in wants]))
-    which = _WHICH.replace("${NAME}", controls.name)
-    gr.on([*starts, controls.stop.click], _stop, controls.status, None, js=which, **context.at_once)
+    for events, script in ((starts, _NEXT), ([controls.stop.click], _WHICH)):
+        which = script.replace("NAME", controls.name)
+        gr.on(events, _stop, controls.status, None, js=which, **context.at_once)
     return gr.on(
         starts,
         _run(function, len(outputs), shared=shared),
@@ -173,7 +179,7 @@ def _run(function: Function, count: int, *, shared: Key | None) -> Callable[...,
         yield _status("running", run=name), *still
         try:
             for answer in _answers(function, inputs, tell, shared=shared):
-                yield _status("running", run=name), *answer
+                yield _status("going", run=name), *answer
                 if stop.is_set():
                     raise _StoppedError
             said = _status("done", f"Done in {time.monotonic() - start:.1f} s.", run=name)

@@ -44,7 +44,9 @@ def build(context: Context) -> None:
     picture = context.the_picture()
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=280):
-            model = context.any_model_choice(info="Turns pictures into codewords and back.", elem_id="reconstruct-model")
+            model = context.any_model_choice(
+                info="Turns pictures into codewords and back.", elem_id="reconstruct-model"
+            )
             effort = effort_choice(elem_id="reconstruct-effort")
             run = controls("Reconstruct", name="reconstruct")
             figures = figures_table("What it cost and what it kept", elem_id="reconstruct-figures")
@@ -62,6 +64,7 @@ def build(context: Context) -> None:
         api_description="Send a picture through a tokenizer: before and after, error map, token map and the figures.",
         **context.model_work,
     )
+    context.linked.update(model=model, effort=effort)
     live(context, run, _shown, [picture, model, effort], [pictures, figures], shared=by_example)
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, fields
 import gradio as gr
 
 from workbench.models import load as catalogue
-from workbench.models.sampling import CONTROLPRESETS, Controls
+from workbench.models.sampling import CONTROL_PRESETS, Controls
 from workbench.tasks.generate import MAX_SEED, Order, fresh_seed, in_turn
 from workbench.ui.context import Context
 
 # Those with a list of k for each scale are for heads that score every codeword; the command line takes them.
-PRESETS = {name: controls for name, controls in CONTROLPRESETS.items() if controls.top_k is None}
+PRESETS = {name: controls for name, controls in CONTROL_PRESETS.items() if controls.top_k is None}
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Inputs:
     last: gr.Slider
 
     def listed(self) -> list[gr.Component]:
+        """All of them."""
         return [getattr(self, each.name) for each in fields(self)]
 
 
@@ -68,7 +69,7 @@ def sampling_inputs(context: Context) -> Inputs:
         [warmest, coolest, top_k, top_p, first, last],
         **context.at_once,
     )
-    model.change(_choices, model, label, **context.at_once)
+    model.change(_choices, [model, label], label, **context.at_once)
     return Inputs(model, label, seed, new_seed, warmest, coolest, top_k, top_p, first, last)
 
 
@@ -106,9 +107,10 @@ def _classes(model: str | None) -> list[str]:
     return [*(found[0] if found else []), "none"]
 
 
-def _choices(model: str | None) -> gr.Dropdown:
+def _choices(model: str | None, label: str | None = None) -> gr.Dropdown:
+    """The classes of a model; the one that was chosen stays if it is one of them."""
     names = _classes(model)
-    return gr.Dropdown(choices=names, value=names[0])
+    return gr.Dropdown(choices=names, value=label if label in names else names[0])
 
 
 def _preset(name: str) -> tuple[object, ...]:

@@ -27,9 +27,10 @@ _THUMB = 96  # pixels a side of a small picture, at most
 _TEMPLATE = """
 ${(() => {
   const plain = (text) => String(text).replace(/[&<>"']/g, (c) => "&#" + c.charCodeAt(0) + ";");
-  const one = (value.examples ?? []).map((example, number) => "<button type='button' class='strip-example' data-example='"
-    + number + "' aria-pressed='" + (example.name === value.name) + "' title='" + plain(example.name) + "'><img src='"
-    + plain(example.thumb) + "' alt='example: " + plain(example.name) + "'></button>").join("");
+  const button = (example, number) => "<button type='button' class='strip-example' data-example='" + number
+    + "' aria-pressed='" + (example.name === value.name) + "' title='" + plain(example.name)
+    + "'><img src='" + plain(example.thumb) + "' alt='example: " + plain(example.name) + "'></button>";
+  const one = (value.examples ?? []).map(button).join("");
   return "<div class='strip'><img class='strip-picture' src='" + plain(value.thumb) + "' alt='your picture: "
     + plain(value.name) + "'><div class='strip-text'><b>" + plain(value.name) + "</b><span>" + plain(value.size)
     + "</span><span class='strip-said' role='alert'>" + plain(value.said) + "</span></div>"

@@ -45,7 +45,9 @@ def viewer(label: str, *, mode: str = "split", modes: Sequence[str] = tuple(_MOD
     )
 
 
-def item(name: str, image: np.ndarray, note: str = "", *, file: str | None = None, scale: str = "") -> dict[str, object]:
+def item(
+    name: str, image: np.ndarray, note: str = "", *, file: str | None = None, scale: str = ""
+) -> dict[str, object]:
     """One picture of a viewer, uint8 (H, W, 3), with its name, its figures and what its colours mean.
 
     Args:
@@ -90,7 +92,9 @@ def _template(label: str, mode: str, modes: Sequence[str]) -> str:
         f'<button type="button" data-mode="{name}" aria-pressed="{str(name == mode).lower()}">{_MODES[name]}</button>'
         for name in modes
     )
-    sides = " ".join(f'<label><select data-side="{side}" aria-label="{side}"></select></label>' for side in ("left", "right"))
+    sides = " ".join(
+        f'<label><select data-side="{side}" aria-label="{side}"></select></label>' for side in ("left", "right")
+    )
     gains = "".join(f'<option value="{gain}"{" selected" * (gain == 4)}>×{gain}</option>' for gain in _GAINS)
     return (
         f'<div class="viewer" data-mode="{mode}" data-empty="true" role="group" aria-label="{label}">'
