@@ -1,6 +1,6 @@
 """What a tab is given: the models there are, examples to start from, and the rules of the queue."""
 
-__all__ = ["Context", "effort_choice", "shown_errors", "shown_progress"]
+__all__ = ["Context", "Wish", "effort_choice", "shown_errors", "shown_progress"]
 
 import contextvars
 import functools
@@ -28,6 +28,23 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True)
+class Wish:
+    """What a part of the page wants to see, as a text that is written by the page; see :mod:`workbench.ui.live`.
+
+    Attributes:
+        script: Makes the text from the inputs; nothing while the part is not seen.
+        inputs: The picture and the settings.
+        text: Where it is kept.
+        changes: Events after which it may be another.
+    """
+
+    script: str
+    inputs: list[gr.components.Component]
+    text: gr.Textbox
+    changes: list[Callable[..., object]]
+
+
+@dataclass(frozen=True)
 class Context:
     """Handed to the `build` of every tab.
 
@@ -41,8 +58,11 @@ class Context:
         offered: What each of them offers.
         model_news: Events after which there may be other models: the page reads the choices anew.
         on_open: What the page reads anew when it opens: functions, and where their answers are shown.
-        on_arrival: What is computed for somebody who opens the page, after it is shown: functions, and where their
-            answers go.
+        picture: The picture of every tab, by its path, and None only where there is no example to start from.
+        strip: What shows it at the top of the page: one, or none yet.
+        wishes: What the parts of the page want to see.
+        seen: Events after which another part of the page is seen.
+        linked: Inputs whose values stand in the address of the page, by their names there.
     """
 
     allow_paths: tuple[Path, ...] = ()
@@ -58,7 +78,11 @@ class Context:
     offered: list[Callable[[], list[str]]] = field(default_factory=list)
     model_news: list[Callable[..., object]] = field(default_factory=list)
     on_open: list[tuple[Callable[[], object], gr.components.Component]] = field(default_factory=list)
-    on_arrival: list[tuple[Callable[[], object], list[gr.components.Component]]] = field(default_factory=list)
+    picture: gr.Image | None = None
+    strip: list[gr.HTML] = field(default_factory=list)
+    wishes: list[Wish] = field(default_factory=list)
+    seen: list[Callable[..., object]] = field(default_factory=list)
+    linked: dict[str, gr.components.Component] = field(default_factory=dict)
 
     def folder(self, text: str) -> Path:
         """The folder that a person named, if it lies in one that the app was started with.
@@ -121,6 +145,12 @@ class Context:
     def examples(self) -> list[Path]:
         """Pictures to start from."""
         return example_pictures()
+
+    def the_picture(self) -> gr.Image:
+        """The input that holds the picture of every tab."""
+        if self.picture is None:
+            raise InputError("the page has no picture yet: lay it out before the tabs")
+        return self.picture
 
 
 def effort_choice(*, elem_id: str) -> gr.Slider:
