@@ -35,25 +35,12 @@ from torch import Tensor
 
 from workbench.errors import InputError
 from workbench.lattices.code import Code
+from workbench.lattices.codes.registry import code_family
 
 _ALL_PAIRS = 8192  # codes up to this size are compared pair by pair
 _SAMPLED_ROWS = 256
 _PRODUCTS = 1 << 22
 _NODES = 96
-
-# Least squared distance at norm 1, with the reason: for codes whose pairs are too many to list.
-_BY_STRUCTURE: dict[str, tuple[float, str]] = {
-    "leech": (1.0, "differences are vectors of Λ24, of norm² 32 at least, as the codewords themselves"),
-    "leech2": (1.0, "differences are vectors of Λ24, of norm² 32 at least, as the codewords themselves"),
-    "leech3": (1.0, "differences are vectors of Λ24, of norm² 32 at least, as the codewords themselves"),
-    "leech4": (1.0, "differences are vectors of Λ24, of norm² 32 at least, as the codewords themselves"),
-    "leech-published": (
-        0.75,
-        "products within a shape and with (±4²) are at most 16 of 32; octads and words come from different Golay "
-        "codes, so between (±2⁸) and (∓3, ±1²³) all eight signs may agree, the 3 among them: 2·(3 + 7) = 20",
-    ),
-    "leech-shell3": (2 / 3, "differences are vectors of Λ24, of norm² 32 at least, codewords have 48"),
-}
 
 
 @dataclass(frozen=True)
@@ -103,9 +90,9 @@ def least_distance(code: Code, *, every_pair: bool = False, seed: int = 0) -> Le
     """
     if code.size < 2:
         raise InputError(f"code {code.name!r} has one point: there is no distance between two")
-    if code.name in _BY_STRUCTURE and not every_pair:
-        squared, how = _BY_STRUCTURE[code.name]
-        return LeastDistance(math.sqrt(squared), True, how)
+    family = code_family(code.name)
+    if family and family.least_distance and not every_pair:
+        return LeastDistance(math.sqrt(family.least_distance.squared), True, family.least_distance.reason)
     if every_pair or code.size <= _ALL_PAIRS:
         return LeastDistance(
             nearest_pair(code, np.arange(code.size)), True, f"all {code.size:,} points with all others"
