@@ -16,6 +16,7 @@ from PIL import Image
 import workbench
 from workbench import lazy
 from workbench.errors import InputError, WorkbenchError
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.load import Pair
 
 REPOSITORY = Path(__file__).parents[1]
@@ -128,7 +129,7 @@ def test_a_picture_goes_there_and_back_however_it_is_given(picture, tiny_model, 
     data = workbench.encode(picture, model, effort=0)
     assert np.array_equal(workbench.decode(data, model), found[0])
     (tmp_path / "a.leech").write_bytes(data)
-    codec = workbench.Codec(workbench.Tokenizer.from_pretrained(tiny_model))
+    codec = workbench.Codec(GridTokenizer.from_pretrained(tiny_model))
     assert np.array_equal(workbench.decode(tmp_path / "a.leech", codec), found[0])
     assert workbench.encode(picture, codec, effort=0) == data
     assert workbench.encode(picture, codec) == workbench.encode(picture, model, effort=2)

@@ -8,6 +8,7 @@ __all__ = ["show"]
 
 from collections.abc import Mapping
 from importlib import import_module
+from typing import cast
 
 
 def show(namespace: dict[str, object], homes: Mapping[str, str]) -> None:
@@ -19,8 +20,7 @@ def show(namespace: dict[str, object], homes: Mapping[str, str]) -> None:
         homes: Name → dotted name of the module that has it.
     """
     package = namespace["__name__"]
-    own = namespace.get("__all__", ())
-    names = [*(own if isinstance(own, list | tuple) else ()), *homes]
+    names = [*cast("list[str]", namespace.get("__all__", [])), *homes]
 
     def load(name: str) -> object:
         if name not in homes:
