@@ -72,3 +72,13 @@ def test_more_psnr_wins_and_less_distance_wins():
         Comparison("b", "y", image, {"psnr": 20.0, "leaf": 0.1, "bpp": 0.3}),
     ]
     assert winners(rows) == {"psnr": "a", "leaf": "b"}
+
+
+def test_neither_no_code_nor_speed_nor_a_smaller_code_wins():
+    image = np.zeros((8, 8, 3), np.uint8)
+    rows = [
+        Comparison("none", "none", image, {"psnr": 40.0, "bpp": None, "seconds": 0.1}),
+        Comparison("a", "x", image, {"psnr": 30.0, "bpp": 0.3, "seconds": 0.2}),
+        Comparison("b", "y", image, {"psnr": 20.0, "bpp": 0.1, "seconds": 0.3}),
+    ]
+    assert winners(rows) == {"psnr": "a"}

@@ -13,8 +13,10 @@ from stranger import FILE, agree, events, fetched, upload
 from workbench.models import load as catalogue
 from workbench.tasks.edit import fill
 from workbench.tasks.generate import Order, finished, generate
-from workbench.ui.generate import _asked, _choices, _notice, _preset, _taken
+from workbench.ui.edit import _asked, _taken
+from workbench.ui.generate import _notice
 from workbench.ui.painting import Painted, painting_input
+from workbench.ui.sampling import _choices, _preset
 
 CONTROLS = (0.9, 0.6, 0, 1.0, 2.0, 2.5)  # temperature at both ends, top-k, top-p, guidance at both ends
 

@@ -31,6 +31,7 @@ from workbench.models.load import perceptual_distance
 from workbench.models.tokenizer import Tokenizer
 from workbench.progress import Progress, no_progress
 from workbench.tasks.names import distinct, result_names
+from workbench.tasks.rehearse import rehearse_search
 
 # The inferno colours (CC0, S. van der Walt and N. Smith) at nine even steps: dark is no error, light is much.
 _INFERNO = np.array(
@@ -116,6 +117,7 @@ def reconstruct_image(
         progress: Told the share done of that search.
     """
     image = tokenizer.prepare(image)
+    rehearse_search(tokenizer, ranked=effort > 0)
     start = time.perf_counter()
     result = tokenizer.reconstruct(image, effort=effort, progress=progress)
     seconds = time.perf_counter() - start

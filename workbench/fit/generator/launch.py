@@ -3,7 +3,6 @@
 __all__ = ["GeneratorPlan", "launch_generator"]
 
 import logging
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -97,12 +96,9 @@ def launch_generator(
     if world.first:
         finished = type(task.generator)(**{key: value for key, value in task.generator.config.items() if key != "kind"})
         finished.load_state_dict(weights)
-        aside = out / ".model"
-        shutil.rmtree(aside, ignore_errors=True)
-        finished.save_pretrained(aside)
-        atomic.write_text(aside / "README.md", _card(task, plan, outcome, hardware(world.device)))
-        shutil.rmtree(model, ignore_errors=True)
-        aside.rename(model)
+        with atomic.replaced_folder(model) as folder:
+            finished.save_pretrained(folder)
+            atomic.write_text(folder / "README.md", _card(task, plan, outcome, hardware(world.device)))
     return outcome, model
 
 

@@ -3,7 +3,6 @@
 __all__ = ["estimate", "launch"]
 
 import logging
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,9 +65,6 @@ def launch(
     model = out / "model"
     tokenizer = parts.task.whole()
     if world.first:
-        aside = out / ".model"
-        shutil.rmtree(aside, ignore_errors=True)
-        tokenizer.save_pretrained(aside)
         card = tokenizer_card(
             tokenizer,
             parts.recipe,
@@ -79,9 +75,9 @@ def launch(
             command=plan.command,
             machine=hardware(world.device),
         )
-        atomic.write_text(aside / "README.md", card)
-        shutil.rmtree(model, ignore_errors=True)
-        aside.rename(model)
+        with atomic.replaced_folder(model) as folder:
+            tokenizer.save_pretrained(folder)
+            atomic.write_text(folder / "README.md", card)
     return outcome, model
 
 

@@ -9,8 +9,6 @@ __all__ = ["class_names", "convert", "directory", "directory_of", "parse_name"]
 import hashlib
 import json
 import logging
-import shutil
-import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -110,24 +108,19 @@ def convert(entry: Release, file: Path, target: Path, *, settings: Mapping[str, 
     """
     loaded = read_checkpoint(file)
     announce(f"converting {file}, once, to {target}", file.stat().st_size, copies=0)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
-        if entry.kind == "generator":
-            _write_generator(entry, loaded, file, aside, dict(settings or {}))
-        else:
-            _write_tokenizer(entry, find_state(loaded, entry.places, file), file, aside, dict(settings or {}))
-        arguments = flat_arguments(loaded)
-        if arguments:
-            lines = "\n".join(f"  {key} = {value}" for key, value in arguments.items())
-            _log.warning("%s was trained with these settings, kept in arguments.json:\n%s", entry.name, lines)
-        atomic.write_text(aside / "arguments.json", json.dumps(arguments, indent=2, ensure_ascii=False) + "\n")
-        aside.chmod(0o755)
-        aside.replace(target)
+        with atomic.whole_folder(target) as folder:
+            if entry.kind == "generator":
+                _write_generator(entry, loaded, file, folder, dict(settings or {}))
+            else:
+                _write_tokenizer(entry, find_state(loaded, entry.places, file), file, folder, dict(settings or {}))
+            arguments = flat_arguments(loaded)
+            if arguments:
+                lines = "\n".join(f"  {key} = {value}" for key, value in arguments.items())
+                _log.warning("%s was trained with these settings, kept in arguments.json:\n%s", entry.name, lines)
+            atomic.write_text(folder / "arguments.json", json.dumps(arguments, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         raise ModelError(f"cannot write {target}: {error.strerror}; make room, or set WORKBENCH_CACHE") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _write_tokenizer(

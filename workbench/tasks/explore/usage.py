@@ -30,8 +30,8 @@ from workbench.models.tokenizer import Tokenizer, as_images
 from workbench.progress import Progress
 from workbench.tasks.explore.code import CODES, shape_labels, view_code
 
-KEPT = 8  # pictures whose pixels and tokens are kept
-_SIDE = 512  # a kept picture is cut to this many pixels a side
+KEPT = 24  # pictures whose pixels and tokens are kept
+_SIDE = 384  # a kept picture is cut to this many pixels a side
 
 
 @dataclass(frozen=True)
