@@ -202,20 +202,21 @@ def _encode(
 ) -> tuple[object, ...]:
     """The answer of the endpoint to a picture, a rate and an entropy model."""
     picture = _read(path)
-    file, back, table = _written(path, picture, _codec(quality), entropy, {"progress": shown_progress(progress)})
+    file, _, back, table = _written(path, picture, _codec(quality), entropy, {"progress": shown_progress(progress)})
     return file, (picture.pixels, back), table
 
 
 def _written(
     path: str | None, picture: Picture, codec: Codec, entropy: str, search: dict[str, Any]
-) -> tuple[str, np.ndarray, dict[str, object]]:
-    """The file of a picture, the picture in it, and the figures."""
+) -> tuple[str, Compressed, np.ndarray, dict[str, object]]:
+    """The file of a picture and what was written into it, the picture in it, and the figures."""
     result = compress_image(picture.pixels, codec, entropy=_entropy(entropy), **search)
     back = decompress_image(result.data, codec=codec)
     folder = Path(tempfile.mkdtemp(dir=get_upload_folder()))
     target = folder / f"{Path(str(path)).stem}{SUFFIX}"
     target.write_bytes(result.data)
-    return str(target), back.image, _costs(result, codec, picture, back.image, Path(str(path)).stat().st_size)
+    table = _costs(result, codec, picture, back.image, Path(str(path)).stat().st_size)
+    return str(target), result, back.image, table
 
 
 def _shown(
@@ -225,13 +226,14 @@ def _shown(
     picture, codec, name = _read(path), _codec(quality), Path(str(path)).stem
     whole = picture.pixels
     search = {"effort": int(effort), "trade": float(trade), "progress": progress}
-    file, back, table = _written(path, picture, codec, entropy, search)
-    size, image = Path(file).stat().st_size, _part(whole)
+    file, made, back, table = _written(path, picture, codec, entropy, search)
+    size, image = len(made.data), _part(whole)
     part = "" if image.shape == whole.shape else "its middle, compressed by itself"
     ours = item(f"rate {quality}", back, f"{size:,} bytes, {psnr(whole, back):.2f} dB", file=f"{name}-rate-{quality}")
     original = item("original", whole, _pixels(whole), file=name)
     yield file, shown([original, ours], whole.shape[:2]), table, gr.skip()
-    _, others = compare_at_size(image, codec, entropy=_entropy(entropy), **search)
+    kept = made if image.shape == whole.shape else None
+    _, others = compare_at_size(image, codec, entropy=_entropy(entropy), ours=kept, **search)
     items = [item("original", image, part or _pixels(image), file=name)]
     items += [item(one.name, one.image, _note(one), file=f"{name}-{one.name}") for one in others]
     yield gr.skip(), shown(items, image.shape[:2]), gr.skip(), gr.skip()
