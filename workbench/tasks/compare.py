@@ -24,8 +24,8 @@ from workbench.progress import Progress, no_progress
 from workbench.quantizers.registry import make_quantizer
 from workbench.tasks.reconstruct import reconstruct_image
 
-# Measures of quality, and whether more of one is better. Seconds are left out, since they vary from run to run, and bits
-# too: a smaller code costs less and is not better for it.
+# Measures of quality, and whether more of one is better. Seconds are left out, since they vary from run to run, and
+# bits too: a smaller code costs less and is not better for it.
 _BETTER: Mapping[str, Callable[[Iterable[float]], float]] = {
     "psnr": max, "ssim": max, "ms_ssim": max, "leaf": min,
 }  # fmt: skip
