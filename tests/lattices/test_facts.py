@@ -1,6 +1,7 @@
 """What is stated of codes: each number is computed again from the indices that come with it."""
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -176,30 +177,51 @@ def moments_agree(points, axis, degree):
     return True
 
 
-@pytest.mark.parametrize(
-    ("name", "count", "degree", "far"), [("k12", None, 2, 2.6), ("bw16", None, 2, 3), ("leech", 552, 4, 7 / 3)]
-)
-def test_why_no_hole_is_deeper(name, count, degree, far):
-    # The steps of the proof in `facts.py`, with shortest vectors of norm² 4.
+def pairs_around(name):
+    """A vector w of norm² 6, the sum of two shortest vectors of norm² 4, and u = v − w/2 for the v with v·w = 3."""
     code = make_code(name)
     rows = 2 * code.integers * code.steps
-    other = rows[np.abs(rows @ rows[0] + 1).argmin()]
-    w = rows[0] + other
+    w = rows[0] + rows[np.abs(rows @ rows[0] + 1).argmin()]
     assert w @ w == pytest.approx(6)
     products = rows @ w
     assert products.max() == pytest.approx(3)
-    near = rows[products > 2.9]
-    assert count in (None, len(near))
-    u = near - w / 2
+    u = rows[products > 2.9] - w / 2
     np.testing.assert_allclose(np.square(u).sum(1), 5 / 2)
-    assert moments_agree(u, w, degree)
-    n = code.dimension - 1
-    c = n / (5 / 2) if degree == 2 else (n + 2) / (15 / 2)
-    assert 3 / 2 + c / 4 == pytest.approx(far)
-    covering = {"k12": 8 / 3, "bw16": 3, "leech": 2}[name]
-    assert hole_error(code, np.array(facts_of(code).hole)) == pytest.approx(
-        2 - 2 / math.sqrt(max(8 / 3, 3 / 2 + c / 4, covering))
-    )
+    return w, u
+
+
+def longest_between(u, axis):
+    """Greatest ‖y‖² for y orthogonal to an axis with |y·u| ≤ 1 for all u: that of all vertices."""
+    u = u @ np.linalg.svd(axis[None])[2][1:].T
+    u = u[[i for i in range(len(u)) if not np.isclose(u[:i] @ u[i], -u[i] @ u[i]).any()]]  # one of each ±u
+    signs = np.array(list(itertools.product((-1, 1), repeat=u.shape[1]))).T
+    longest = 0.0
+    for chosen in itertools.combinations(range(len(u)), u.shape[1]):
+        facets = u[list(chosen)]
+        if abs(np.linalg.det(facets)) > 1e-9:
+            y = np.linalg.solve(facets, signs)
+            inside = y[:, (np.abs(u @ y) < 1 + 1e-9).all(0)]
+            longest = max(longest, np.square(inside).sum(0).max(initial=0))
+    return longest
+
+
+@pytest.mark.parametrize(("name", "c", "covering"), [("k12", 14 / 3, 8 / 3), ("bw16", 6, 3), ("leech", 10 / 3, 2)])
+def test_why_no_hole_is_deeper(name, c, covering):
+    # The steps of the proof in `facts.py`; `covering` is the squared covering radius of the lattice.
+    w, u = pairs_around(name)
+    n = len(w) - 1
+    if name == "k12":
+        assert longest_between(u, w) == pytest.approx(c)
+    elif name == "bw16":
+        assert moments_agree(u, w, 2)
+        assert c == n / (5 / 2)
+    else:
+        assert len(u) == 552
+        assert moments_agree(u, w, 4)
+        assert c == pytest.approx((n + 2) / (15 / 2))
+    greatest = max(8 / 3, 3 / 2 + c / 4, covering)
+    code = make_code(name)
+    assert hole_error(code, np.array(facts_of(code).hole)) == pytest.approx(2 - 2 / math.sqrt(greatest))
 
 
 def test_why_no_hole_of_the_second_shell_is_deeper():

@@ -15,6 +15,8 @@ from workbench.lattices.geometry import (
     direction_error,
     least_distance,
     least_distance_of_rows,
+    normalised_second_moment,
+    random_error,
     second_moment,
 )
 from workbench.lattices.search.nearest import nearest
@@ -80,7 +82,7 @@ def test_random_error():
     # Many codewords in D dimensions: (1 + 2/n)·Γ(1 + 2/n) above the cap, n = D − 1.
     for dimension in (3, 6, 24):
         n = dimension - 1
-        ratio = random_error(dimension, 1e30) / cap_bound(dimension, 1e30)
+        ratio = random_error(dimension, 1e3**n) / cap_bound(dimension, 1e3**n)
         assert ratio == pytest.approx((1 + 2 / n) * math.gamma(1 + 2 / n), rel=1e-3)
 
 
@@ -98,8 +100,8 @@ def test_normalised_second_moment():
     for dimension in (2, 3, 9, 24):
         n = dimension - 1
         ball = 1 / (n + 2) / (math.pi ** (n / 2) / math.gamma(n / 2 + 1)) ** (2 / n)
-        size = 1e40 if dimension > 3 else 1e9
-        assert normalised_second_moment(cap_bound(dimension, size), dimension, size) == pytest.approx(ball, rel=1e-3)
+        bound = cap_bound(dimension, 1e3**n)
+        assert normalised_second_moment(bound, dimension, 1e3**n) == pytest.approx(ball, rel=1e-3)
 
 
 def test_error_of_uniform_directions():

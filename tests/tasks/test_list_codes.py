@@ -14,6 +14,7 @@ from workbench.lattices.codes.registry import make_code
 from workbench.lattices.covering import hole_error, search_holes
 from workbench.lattices.designs import design_strength
 from workbench.lattices.geometry import normalised_second_moment
+from workbench.quantizers.composite import ProductQuantizer
 from workbench.quantizers.registry import make_quantizer
 from workbench.tasks.explore.family import list_codes, measure_code
 from workbench.tasks.explore.structure import structure_of
@@ -105,14 +106,13 @@ def test_structure_of_a_small_grid():
 
 
 def test_structure_of_a_small_product():
-    # Two hexagons' worth of squares: the product of two cubes in two dimensions is a cube in four.
-    square = {"name": "bsq", "dimension": 2}
-    both = structure_of(make_quantizer("product", parts=[make_quantizer(**square), make_quantizer(**square)]))
+    # The product of two squares is the cube in four dimensions.
+    squares = [make_quantizer("bsq", dimension=2) for _ in range(2)]
+    both = structure_of(ProductQuantizer(squares))
     cube = structure_of(make_quantizer("bsq", dimension=4))
     assert both.min_distance == pytest.approx(cube.min_distance)
     assert (both.kissing, both.design_strength) == (cube.kissing, cube.design_strength)
     assert structure_of(make_quantizer("product", parts=["e8", "k12"])).design_strength is None
-    # Here each part's farthest direction is worse than that of the cube, which both share: √2/2 of √(1/2) is 1/2.
     assert both.covering == pytest.approx(cube.covering)
 
 

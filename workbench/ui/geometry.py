@@ -32,9 +32,9 @@ _HEADS = (
 def geometry_part() -> None:
     """Lay out the part inside the tab."""
     gr.Markdown(
-        "The farther apart the codewords, the fewer directions are far from all of them. **δ_min** is the least distance "
-        "of two codewords on the unit sphere. The mean error of uniform directions can only be compared between codes "
-        "of one dimension and size, so two others of that dimension and size stand beside it: the bound that no code "
+        "The farther apart the codewords, the fewer directions are far from all of them. **δ_min** is the least "
+        "distance of two codewords on the unit sphere. The mean error of uniform directions can only be compared "
+        "between codes of one dimension and size, so two others of that dimension and size stand beside it: the bound that no code "
         "can beat, and the error of random codewords. **Covering** is the error of the farthest direction."
     )
     chosen = gr.CheckboxGroup(list(_CODES), value=list(_FIRST), label="Codes", elem_id="geometry-codes")
