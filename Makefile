@@ -8,7 +8,7 @@ STAMP  := .venv/installed
 # not checked so: the checker's wrappers get in the way of kernels that numba pickles into its cache.
 SHAPED := tests/quantizers
 
-.PHONY: help .venv app test test-units test-browser test-notebooks heavy lint docs notebooks bench wheel lock clean
+.PHONY: help .venv app test test-units test-browser test-notebooks heavy mutants lint docs notebooks bench wheel lock clean
 
 help: ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[.a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -47,6 +47,9 @@ test-notebooks: .venv ## run the tutorials
 heavy: .venv ## run the tests that take minutes to hours each
 	$(BIN)/python -m pytest -m heavy
 
+mutants: .venv ## change the code in 300 places, one at a time, and count the changes that the tests notice (an hour)
+	$(BIN)/python tests/mutants.py
+
 lint: .venv ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -74,5 +77,6 @@ lock: ## bring requirements.lock up to pyproject.toml (needs uv); UPGRADE=1 take
 	  cat requirements.lock.new; } > requirements.lock
 	rm requirements.lock.new
 
-clean: ## remove the virtual environment and every cache
-	rm -rf .venv build dist docs/_build docs/generated *.egg-info .pytest_cache .ruff_cache
+clean: ## remove the virtual environment, what was built, and every cache in this folder, compiled kernels included
+	rm -rf .venv build dist docs/_build docs/generated *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name .git -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +

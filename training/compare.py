@@ -2,7 +2,8 @@
 
 Finished trainings found in `--out` are not repeated. `results.json` there holds every measure of every contestant and
 seed on every held-out set, and the paired differences of every two contestants of the same seeds; the models of the
-first seeds lie in `models/compare-NAME`. Others can be asked in:
+first seeds lie in `models/compare-NAME`. `cross_entropy_bpp` is the code length under a table fitted on tokens of
+training pictures, of `--table-data` where that is given; `tables` tells how many. Others can be asked in:
 `--contestant 'leech-rotation={"quantizer": {"name": "leech", "estimator": "rotation"}, "seeds": [0, 1, 2]}'`.
 """
 
@@ -21,6 +22,7 @@ from workbench.fit.engine.settings import from_mapping, override
 from workbench.fit.studies.quantizers import CONTESTANTS, CompareRecipe, Contestant, contest, paired
 from workbench.images.crops import load_pictures
 from workbench.images.sources import open_source
+from workbench.tasks.evaluate.fitted_table import fit_table
 from workbench.tasks.evaluate.reconstruction import evaluate_reconstruction
 from workbench.tasks.evaluate.spaces import load_space
 
@@ -29,8 +31,9 @@ def figures(evaluated) -> dict[str, float]:  # noqa: ANN001 - an Evaluated
     """The measures that are compared."""
     usage = evaluated.usage
     use = {"words": usage.words, "expected_words": usage.expected_words, "entropy_bits": usage.entropy_bits}
+    rates = ("bpp", "cross_entropy_bpp", "empirical_entropy_bpp")
     return {
-        **evaluated.means, **evaluated.distances, "bpp": evaluated.bpp, "bpp_ideal": evaluated.bpp_ideal,
+        **evaluated.means, **evaluated.distances, **{name: getattr(evaluated, name) for name in rates},
         **use, "perplexity": usage.perplexity, "expected_perplexity": usage.expected_perplexity,
     }  # fmt: skip
 
@@ -51,6 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", nargs="+", required=True, metavar="PATH")
     parser.add_argument("--held-out", nargs="+", required=True, metavar="NAME=PATH")
+    parser.add_argument("--table-data", nargs="+", metavar="PATH", help="pictures to fit tables on; --data by default")
     parser.add_argument("--squeezenet", type=Path, help="weights of SqueezeNet 1.1, for its distances")
     parser.add_argument("--only", nargs="*", choices=sorted(CONTESTANTS), help="contestants to train; all by default")
     parser.add_argument("--contestant", nargs="+", default=[], metavar="NAME=JSON", help="others to train besides")
@@ -83,13 +87,18 @@ def _compare(arguments: argparse.Namespace) -> None:
         spaces.append(load_space(str(arguments.squeezenet)))
     perceptual = [space.perceptual for space in spaces if space.perceptual is not None]
     results: dict[str, dict[str, list[dict[str, float]]]] = {}
+    counted: dict[str, list[str]] = {}
     for name, tokenizers in models.items():
         tokenizers[0].save_pretrained(arguments.out / "models" / f"compare-{name}")
+        tables = [fit_table(model, open_source(arguments.table_data or arguments.data)) for model in tokenizers]
+        counted[name] = [str(table.counted) for table in tables]
         for held_out in arguments.held_out:
             label, _, path = held_out.partition("=")
             rows = [
-                figures(evaluate_reconstruction(model, open_source(path), perceptual=perceptual, spaces=spaces))
-                for model in tokenizers
+                figures(
+                    evaluate_reconstruction(model, open_source(path), perceptual=perceptual, spaces=spaces, table=table)
+                )
+                for model, table in zip(tokenizers, tables, strict=True)
             ]
             results.setdefault(label, {})[name] = rows
             print(label, name, f"{np.mean([row['psnr'] for row in rows]):.3f} dB")
@@ -103,7 +112,7 @@ def _compare(arguments: argparse.Namespace) -> None:
                     key: vars(paired(*([row[key] for row in table[name]] for name in (one, other))))
                     for key in table[one][0]
                 }
-    report = {"results": results, "differences": differences}
+    report = {"results": results, "differences": differences, "tables": counted}
     atomic.write_text(arguments.out / "results.json", json.dumps(report, indent=1, default=float) + "\n")
 
 

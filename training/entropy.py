@@ -17,7 +17,7 @@ from workbench.coding.tables import make_entropy_model, save_tables
 from workbench.fit.entropy.network import EntropySettings
 from workbench.fit.entropy.tables import MODELS, fit_tables, tokens_of, with_mirrored
 from workbench.images.sources import open_source
-from workbench.models.tokenizer import Tokenizer
+from workbench.models.grid_tokenizer import GridTokenizer
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -34,14 +34,17 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
 
     folder = hub.resolve(chosen.model)
-    tokenizer = Tokenizer.from_pretrained(chosen.model)
-    pictures = itertools.islice((sample.image for sample in open_source(chosen.data)), 0, None, chosen.every)
-    grids = list(tokens_of(tokenizer, with_mirrored(pictures)))
-    print(f"{len(grids):,} pictures, mirrored ones among them, {sum(grid.size for grid in grids):,} tokens")
+    tokenizer = GridTokenizer.from_pretrained(chosen.model)
+    images = itertools.islice((sample.image for sample in open_source(chosen.data)), 0, None, chosen.every)
+    grids = list(tokens_of(tokenizer, with_mirrored(images)))
+    pictures = (
+        f"{len(grids):,} pictures of {', '.join(Path(path).name for path in chosen.data)}, mirrored ones among them"
+    )
+    print(f"{pictures}: {sum(grid.size for grid in grids):,} tokens")
     with progress_bar("Fitting") as progress:
         settings = EntropySettings(steps=chosen.steps, hidden=chosen.hidden)
         models = MODELS if chosen.only is None else (chosen.only,)
-        tables = fit_tables(tokenizer, grids, models=models, settings=settings, progress=progress)
+        tables = fit_tables(tokenizer, grids, models=models, pictures=pictures, settings=settings, progress=progress)
     path = save_tables(tables, Path(folder))
     print(f"wrote {path}: {path.stat().st_size:,} bytes")
     if not chosen.held_out:

@@ -17,7 +17,7 @@ from workbench.errors import InputError, WorkbenchError
 from workbench.fit.engine.settings import override
 from workbench.fit.generator.tokens import Tokens, tokenize_pictures
 from workbench.fit.studies.heads import HEADS, STUDY, compare_heads
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
 
 def _study(arguments: argparse.Namespace) -> None:
     recipe = override(STUDY, arguments.set)
-    tokenizer = MultiScaleTokenizer.from_pretrained(arguments.tokenizer)
+    tokenizer = PyramidTokenizer.from_pretrained(arguments.tokenizer)
     out = arguments.out
     tokens = tokenize_pictures(
         arguments.data, tokenizer, out / "tokens.safetensors", classes=recipe.classes, views=recipe.views

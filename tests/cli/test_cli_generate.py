@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,6 +56,22 @@ def test_a_grid_and_a_folder_hold_the_same_pictures(run, tmp_path):
         f"workbench: {tmp_path / 'grid.png'} exists; add --force to replace it, or name another file with -o\n",
     )
     assert run("generate", *common, "-o", tmp_path / "grid.png", "--force")[0] == 0
+
+
+def test_any_number_of_pictures_goes_into_a_folder_by_portions(run, tmp_path):
+    common = ("--model", "sketch", "-n", 70, "--seed", 4, "--json")
+    status, out, _ = run("generate", *common, "-o", tmp_path / "folder")
+    assert status == 0
+    row = json.loads(out)
+    assert len(row["outputs"]) == len(set(row["outputs"])) == len(row["seeds"]) == 70
+    assert (row["seeds"][69], row["classes"][:3]) == (73, ["daisy", "roses", "daisy"])
+    assert Path(row["outputs"][69]).name == "roses-4-70.png"
+    alone = ("--model", "sketch", "-n", 1, "--seed", 73, "--label", "roses", "-o", tmp_path / "alone.png")
+    assert run("generate", *alone)[0] == 0
+    assert np.array_equal(read_image(tmp_path / "alone.png"), read_image(row["outputs"][69]))
+    for refused in (("-n", 70, "-o", tmp_path / "grid.png"), ("-n", 0, "-o", tmp_path / "none")):
+        assert "pictures at a time" in run("generate", "--model", "sketch", *refused)[2]
+    assert "pictures at a time" in run("generate", *common, "--label", 1, "--to", "daisy", "-o", tmp_path / "way")[2]
 
 
 def test_without_a_label_classes_come_in_turn_and_a_way_leads_from_one_to_another(run, tmp_path):
@@ -130,3 +147,24 @@ def test_edits(run, picture, tmp_path):
     status, _, err = run("edit", "fill", picture, "--mask", tmp_path / "absent.png", *common, "-o", tmp_path / "x.png")
     assert status == 1
     assert "absent.png" in err
+
+
+def test_how_much_a_mask_paints_is_said(run, picture, tmp_path):
+    mask = np.full((40, 40), 255, dtype=np.uint8)
+    common = ("--model", "sketch", "--label", "roses", "--seed", 1)
+    for blank, share, warned in ((20, 0.5, False), (1, 0.975, True)):
+        mask[:, :blank] = 0
+        write_png(mask, tmp_path / "mask.png", force=True)
+        args = ("edit", "fill", picture, "--mask", tmp_path / "mask.png", *common, "--force", "-o", tmp_path / "a.png")
+        status, out, err = run(*args)
+        assert status == 0
+        assert f"the mask paints {share:.1%} of the picture" in out
+        assert ("warning" in err) == warned
+        said = json.loads(run(*args, "--json")[1])
+        assert said["painted"] == share
+        assert ("warning" in said) == warned
+        mask[:] = 255
+    write_png(mask * 0, tmp_path / "mask.png", force=True)
+    status, _, err = run(*args)
+    assert status == 2
+    assert "nothing is masked" in err

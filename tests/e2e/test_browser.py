@@ -11,10 +11,9 @@ from workbench.images.files import write_png
 from workbench.metrics.distortion import psnr
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
-CLEAR = "#reconstruct-input button[aria-label='Remove Image']"
-# What the slider shows: address, alternative text, width, height and pixels of both pictures.
-READ_SLIDER = """async () => {
-    const shown = [...document.querySelectorAll('#reconstruct-slider img')].slice(0, 2);
+# What the viewer shows: address, alternative text, width, height and pixels of both pictures.
+READ_VIEWER = """async () => {
+    const shown = [...document.querySelectorAll('#reconstruct-viewer img')].slice(0, 2);
     return Promise.all(shown.map(async (img) => {
         const bitmap = await createImageBitmap(await (await fetch(img.src)).blob());
         const [width, height] = [bitmap.width, bitmap.height];
@@ -40,6 +39,20 @@ def until(page, holds):
     pytest.fail("it never came to hold")
 
 
+def give(page, path):
+    """Upload a picture as a person does."""
+    with page.expect_file_chooser() as chooser:
+        page.locator("#strip [data-way=file]").click()
+    chooser.value.set_files(path)
+
+
+def finished(page, name):
+    """Wait until the last thing that a run was asked for is shown."""
+    page.wait_for_function(
+        f"['done', 'error'].includes(document.querySelector('#{name}-status .live-status').dataset.state)"
+    )
+
+
 def rows(page, selector):
     """The figures shown: name → value."""
     return page.eval_on_selector_all(
@@ -49,7 +62,7 @@ def rows(page, selector):
 
 def test_the_page_opens_with_a_result(page):
     page.wait_for_selector("#reconstruct-figures tr")
-    page.wait_for_function("document.querySelectorAll('#reconstruct-slider img').length >= 2")
+    page.wait_for_function("document.querySelectorAll('#reconstruct-viewer img').length >= 2")
     assert re.fullmatch(r"\d+\.\d\d dB", rows(page, "#reconstruct-figures")["PSNR"])
 
 
@@ -59,15 +72,15 @@ def test_a_picture_is_uploaded_reconstructed_and_compared(page, tmp_path):
     picture[40:90, 60:160] = (200, 40, 40)
     write_png(picture, tmp_path / "mine.png")
 
-    page.locator(CLEAR).first.click()
-    page.locator("#reconstruct-input input[type=file]").set_input_files(tmp_path / "mine.png")
+    give(page, tmp_path / "mine.png")
     until(page, lambda: rows(page, "#reconstruct-figures").get("Tokens") == f"{32 * 24:,}")
+    finished(page, "reconstruct")
     shown = rows(page, "#reconstruct-figures")
     assert shown["Bits"] == f"{32 * 24 * np.log2(196560):,.0f}"
     assert shown["Bits per pixel"] == f"{np.log2(196560) / 64:.4f}"
 
     # The number shown is that of the pictures shown.
-    pictures = page.evaluate(READ_SLIDER)
+    pictures = page.evaluate(READ_VIEWER)
     arrays = [np.array(p[4], dtype=np.uint8).reshape(p[3], p[2], 4)[:, :, :3] for p in pictures]
     assert all(p[0].endswith(".png") for p in pictures)
     assert all(p[1] for p in pictures), "a picture without an alternative text"
@@ -76,23 +89,23 @@ def test_a_picture_is_uploaded_reconstructed_and_compared(page, tmp_path):
     assert shown["PSNR"] == f"{psnr(before, after):.2f} dB"
     assert psnr(before, after) > 15
 
-    # The handle moves, and the part of the picture that it uncovers with it.
-    slider = page.locator("#reconstruct-slider")
-    slider.scroll_into_view_if_needed()
-    handle = slider.locator(".outer, .handle, [role=slider]").first
-    start = handle.bounding_box()
+    # The bar moves, and the part of the picture that it uncovers with it.
+    bar = page.locator("#reconstruct-viewer .viewer-knob")
+    bar.scroll_into_view_if_needed()
+    start = bar.bounding_box()
     page.mouse.move(start["x"] + start["width"] / 2, start["y"] + start["height"] / 2)
     page.mouse.down()
     page.mouse.move(start["x"] + start["width"] / 2 - 150, start["y"] + start["height"] / 2, steps=8)
     page.mouse.up()
-    until(page, lambda: abs(handle.bounding_box()["x"] - (start["x"] - 150)) <= 12)
+    until(page, lambda: abs(bar.bounding_box()["x"] - (start["x"] - 150)) <= 12)
 
 
 def test_the_first_click_gives_a_result(page):
     page.click("#reconstruct-run")
-    page.wait_for_selector("#reconstruct-figures tr")
+    finished(page, "reconstruct")
     assert re.fullmatch(r"\d+\.\d\d dB", rows(page, "#reconstruct-figures")["PSNR"])
-    page.wait_for_function("document.querySelectorAll('#reconstruct-errors img, #reconstruct-tokens img').length == 2")
+    page.locator("#reconstruct-viewer [data-mode=all]").first.click()
+    page.wait_for_function("document.querySelectorAll('#reconstruct-viewer figure').length == 4")
     page.wait_for_timeout(500)
     if os.environ.get("WORKBENCH_SCREENSHOTS"):
         SCREENSHOTS.mkdir(exist_ok=True)
@@ -101,8 +114,7 @@ def test_the_first_click_gives_a_result(page):
 
 def test_a_file_that_is_no_picture_gives_a_message_and_the_app_goes_on(page, tmp_path):
     (tmp_path / "trick.png").write_text("<script>alert(1)</script>")
-    page.locator(CLEAR).first.click()
-    page.locator("#reconstruct-input input[type=file]").set_input_files(tmp_path / "trick.png")
+    give(page, tmp_path / "trick.png")
     page.get_by_text("not a picture of an accepted kind").wait_for()
     page.get_by_role("tab", name="Lattice").click()
     page.locator("#golay-array td.tetrad0").first.wait_for()

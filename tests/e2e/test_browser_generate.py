@@ -64,8 +64,9 @@ def test_scales_appear_and_a_painted_part_is_drawn_anew(page):
     page.mouse.move(x + 60, y, steps=5)
     page.mouse.up()
     page.locator("#edit-run").click()
-    page.locator("#generate-figures tr", has_text="of a picture").wait_for()
-    assert "filled" in page.locator("#generate-figures tr", has_text="of a picture").inner_text()
+    page.locator("#edit-figures tr", has_text="of a picture").wait_for()
+    assert "filled" in page.locator("#edit-figures tr", has_text="of a picture").inner_text()
+    page.wait_for_function("document.querySelectorAll('#edit-viewer figure').length === 5")  # the picture, four answers
     if os.environ.get("WORKBENCH_SCREENSHOTS"):
         page.wait_for_timeout(500)
         page.screenshot(path=SCREENSHOTS / "generate.png", full_page=True)

@@ -2,12 +2,14 @@
 
 import itertools
 import json
+import math
 import os
 import signal
 import threading
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from toy_task import ToyBatches, ToyTask, rows
@@ -166,6 +168,37 @@ def test_a_spike_is_bad_and_a_lasting_change_is_not():
     refused = sum(not guard.admits("net", 30.0) for _ in range(100))
     assert 0 < refused < 50
     assert not guard.admits("net", float("inf"))
+
+
+def test_a_spike_enters_the_mean_clipped_and_what_is_not_finite_not_at_all():
+    guard = Guard(spike=10.0)
+    assert all(guard.admits("net", 1.0) for _ in range(50))
+    assert guard.usual["net"] == 0
+    assert not guard.admits("net", 1e30)
+    assert guard.usual["net"] == pytest.approx(0.02 * math.log(10))  # as a norm of exactly ten times the usual
+    assert not guard.admits("net", math.inf)
+    assert not guard.admits("net", math.nan)
+    assert guard.usual["net"] == pytest.approx(0.02 * math.log(10))
+    assert guard.seen == {"net": 50}
+    assert guard.admits("net", 9.0)
+    assert (guard.skipped, guard.strikes) == (3, pytest.approx(3 - 0.01))
+    assert guard.seen == {"net": 51}
+
+
+def test_the_guard_learns_the_usual_before_it_refuses():
+    guard = Guard(spike=10.0)
+    norms = [1.0, 1000.0, 10.0]
+    assert all(guard.admits("net", norm) for norm in norms)
+    assert guard.usual["net"] == pytest.approx(math.log(np.prod(norms)) / 3)  # the mean of the first few
+    assert guard.admits("net", 0.0)  # no logarithm, but no spike either
+    assert guard.usual["net"] == pytest.approx(math.log(np.prod(norms)) / 3)
+    assert guard.strikes == 0
+    blind = Guard(spike=None)
+    assert all(blind.admits("net", 10.0 ** (n % 30)) for n in range(100))
+    assert not blind.admits("net", math.nan)
+    again = Guard(spike=10.0)
+    again.restore(guard.state())
+    assert again == guard
 
 
 def test_a_second_run_in_the_folder_is_refused(tmp_path):

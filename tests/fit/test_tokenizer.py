@@ -20,7 +20,7 @@ from workbench.fit.tokenizer.pictures import make_batches
 from workbench.fit.tokenizer.recipe import Crops, Judge, Losses, TokenizerRecipe
 from workbench.fit.tokenizer.recipes import RECIPES, tokenizer_recipe
 from workbench.fit.tokenizer.task import TokenizerTask
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 from workbench.models.tokenizer import Tokenizer
 
 TINY = {"width": 40, "encoder_blocks": 1, "decoder_blocks": 1}
@@ -241,6 +241,6 @@ def test_a_model_of_several_scales_is_a_beginning_too(photos, tmp_path):
     _, start = launch(plan)
     rates = ("run.steps=1", "optimizer.rate=0", "optimizer.muon_rate=0")
     _, then = launch(replace(plan, init_from=str(start), set=rates, out=str(tmp_path / "b")))
-    one, other = (MultiScaleTokenizer.from_pretrained(folder) for folder in (start, then))
+    one, other = (PyramidTokenizer.from_pretrained(folder) for folder in (start, then))
     for a, b in zip(one.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b)

@@ -383,6 +383,12 @@ class TestListing:
         assert [str(f.relative) for f in found] == ["a.webp", "b/1.JPG", "b/2.png", "c/d/e.tif", "notes.txt"]
         assert all(f.path.is_file() for f in found)
 
+    def test_every_suffix_of_a_picture_counts_in_either_case(self, tmp_path):
+        for suffix in ("jfif", "jpe", "jif", "jpg", "JPEG", "JFIF", "Png", "tif", "TIFF", "webp", "bmp", "dib", "apng"):
+            (tmp_path / f"a.{suffix}").write_bytes(encoded(PHOTO, "PNG"))
+        assert len(list_images([tmp_path])) == 13
+        assert all((read_image(found.path) == PHOTO).all() for found in list_images([tmp_path]))
+
     def test_nothing_there_is_said(self, tmp_path):
         with pytest.raises(ImageError, match="holds no picture"):
             list_images([tmp_path])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from workbench.errors import InputError
-from workbench.metrics.rate import bd_quality, bd_rate, bits_per_pixel, fixed_bits, ideal_bits, model_bits
+from workbench.metrics.rate import bd_quality, bd_rate, bits_per_pixel, empirical_entropy_bits, fixed_bits, model_bits
 
 RATES, PSNRS = [0.12, 0.25, 0.5, 1.1], [27.0, 29.5, 32.5, 35.0]
 
@@ -19,19 +19,19 @@ def test_the_published_rate():
         bits_per_pixel(1, height=5, width=0)
 
 
-def test_ideal_bits():
-    assert ideal_bits(np.array([4, 2, 1, 1, 0])) == pytest.approx(8 * 1.75)
-    assert ideal_bits(np.array([0, 9, 0])) == 0
-    assert ideal_bits(np.zeros(4, int)) == 0
-    assert ideal_bits(np.full(64, 3)) == pytest.approx(fixed_bits(192, 64))
+def test_the_entropy_of_counts():
+    assert empirical_entropy_bits(np.array([4, 2, 1, 1, 0])) == pytest.approx(8 * 1.75)
+    assert empirical_entropy_bits(np.array([0, 9, 0])) == 0
+    assert empirical_entropy_bits(np.zeros(4, int)) == 0
+    assert empirical_entropy_bits(np.full(64, 3)) == pytest.approx(fixed_bits(192, 64))
 
 
 def test_a_model_never_beats_the_counts_themselves():
     generator = np.random.default_rng(0)
     counts = generator.integers(0, 50, 40)
-    assert model_bits(counts, counts) == pytest.approx(ideal_bits(counts))
+    assert model_bits(counts, counts) == pytest.approx(empirical_entropy_bits(counts))
     for _ in range(20):
-        assert model_bits(counts, generator.uniform(0.01, 1, 40)) > ideal_bits(counts)
+        assert model_bits(counts, generator.uniform(0.01, 1, 40)) > empirical_entropy_bits(counts)
     weights = generator.uniform(0.01, 1, 40)
     assert model_bits(counts, weights) == pytest.approx(model_bits(counts, 77 * weights))
     assert model_bits(counts, np.ones(40)) == pytest.approx(fixed_bits(int(counts.sum()), 40))

@@ -59,3 +59,22 @@ def test_where_windows_disagree_the_ramp_is_monotone():
     assert row[:12].eq(0).all()
     assert row[16:].eq(1).all()
     assert (row[11:17].diff() >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "overlap"), [(16, 20, 4), (16, 28, 4), (19, 40, 6), (16, 30, 2), (32, 48, 0)]
+)
+def test_the_ramp_rises_over_the_overlap_and_no_further(height, width, overlap):
+    """Each pixel is the mean of its windows, weighted by its place from a window's edges, counted up to the overlap."""
+    tops, lefts = (window_starts(side, 16, overlap) for side in (height, width))
+    windows = torch.rand(len(tops) * len(lefts), 1, 16, 16, dtype=torch.float64)
+    blended = blend_windows(windows, height=height, width=width, overlap=overlap)
+    most = max(overlap, 1)
+    weight = [min(place + 1, 16 - place, most) for place in range(16)]
+    for row, column in itertools.product(range(height), range(width)):
+        shares = values = 0.0
+        for number, (top, left) in enumerate(itertools.product(tops, lefts)):
+            if 0 <= row - top < 16 and 0 <= column - left < 16:
+                share = weight[row - top] * weight[column - left]
+                shares, values = shares + share, values + share * float(windows[number, 0, row - top, column - left])
+        assert float(blended[0, 0, row, column]) == pytest.approx(values / shares)

@@ -61,6 +61,49 @@ def test_each_depth_takes_what_is_left():
     assert residual.bits_per_index == pytest.approx(2 * math.log2(240))
 
 
+def observed(parts):
+    """What each quantizer is shown from now on: a list of (points, indices) of each."""
+    seen = [[] for _ in parts]
+    for part, own in zip(parts, seen, strict=True):
+        part.observe = lambda point, indices, own=own: own.append((point, indices))
+    return seen
+
+
+def test_a_stage_learns_from_what_the_stages_before_it_leave():
+    residual = make_quantizer("residual", depths=["e8"] * 3, gains=[0.8, 0.5, 0.25]).eval()
+    seen = observed(residual.depths)
+    z = directions(20, 8)
+    indices = residual(z).indices
+    residual.observe(z, indices)
+    sums = residual.partial_sums(indices)
+    for stage, left in enumerate([z, z - sums[0], z - sums[1]]):
+        [(point, own)] = seen[stage]
+        assert torch.equal(own, indices[:, stage])
+        torch.testing.assert_close(point, left / residual.gains[stage])
+        assert torch.equal(make_quantizer("e8").search(point), own)
+
+
+def test_a_stage_begins_with_what_the_stages_before_it_leave():
+    stage = {"name": "vq", "dimension": 2, "size": 5}
+    residual = make_quantizer("residual", depths=[stage] * 2, gains=[2.0, 0.5])
+    z = torch.randn(40, 2, generator=torch.Generator().manual_seed(1))
+    residual.prepare(z)
+    first, second = residual.depths
+    left = z - 2 * first.lookup(first.search(z / 2))
+    for begun, points in ((first, z / 2), (second, left / 0.5)):
+        assert (torch.cdist(begun.codebook, points).amin(1) < 1e-6).all()
+
+
+def test_a_part_learns_from_its_own_channels_and_its_own_index():
+    product = make_quantizer("product", parts=["e8", "bw16", "e8"]).eval()
+    seen = observed(product.parts)
+    z = directions(20, 32)
+    product.observe(z, product(z).indices)
+    for [(point, own)], piece, name in zip(seen, z.split([8, 16, 8], 1), ["e8", "bw16", "e8"], strict=True):
+        assert torch.equal(point, piece)
+        assert torch.equal(own, make_quantizer(name)(piece).indices)
+
+
 def test_gains_of_codes_without_a_sphere_have_to_be_given():
     with pytest.raises(InputError, match="'lfq' is not a spherical code"):
         make_quantizer("residual", depths=[{"name": "lfq", "dimension": 4}] * 2)

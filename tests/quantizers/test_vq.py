@@ -66,6 +66,37 @@ def test_dead_words_are_put_on_points():
     assert quantizer.codebook.norm(dim=1).max() < 10
 
 
+def test_a_dead_word_begins_again_with_the_even_count_and_a_living_one_keeps_its_own():
+    quantizer = VectorQuantizer(2, 4, decay=0.5, revive_below=0.2).train()
+    words = torch.tensor([[4.0, 0], [0, 4], [-4, 0], [50, 50]])
+    quantizer.prepare(words)
+    quantizer.codebook.copy_(words)
+    quantizer.counts.copy_(torch.tensor([8.0, 8.0, 6.0, 2.0]))
+    batch = torch.cat([words[:1].expand(12, 2), words[1:2].expand(8, 2), words[2:3].expand(4, 2)])
+    quantizer.observe(batch, quantizer.search(batch))
+    # Running counts (8 + 12)/2, (8 + 8)/2, (6 + 4)/2 and 2/2 of 24: the last is below a fifth of 6.
+    torch.testing.assert_close(quantizer.counts, torch.tensor([10.0, 8.0, 5.0, 6.0]))
+    assert (batch == quantizer.codebook[3]).all(1).any()
+    torch.testing.assert_close(quantizer.codebook[:3], words[:3], rtol=0, atol=1e-4)
+    # So it stays where it was put, and is moved by its points no faster than the others.
+    put = quantizer.codebook[3].clone()
+    quantizer.observe(batch, torch.arange(3).repeat_interleave(torch.tensor([12, 8, 4])))
+    torch.testing.assert_close(quantizer.codebook[3], put, rtol=0, atol=1e-4)
+    assert int(quantizer.updates) == 3
+
+
+def test_a_word_at_the_limit_lives():
+    quantizer = VectorQuantizer(1, 2, decay=0.0, revive_below=0.5).train()
+    quantizer.prepare(torch.tensor([[0.0], [8.0]]))
+    quantizer.codebook.copy_(torch.tensor([[0.0], [8.0]]))
+    batch = torch.tensor([[0.0], [0.0], [0.0], [8.0]])
+    quantizer.observe(batch, torch.tensor([0, 0, 0, 1]))
+    torch.testing.assert_close(quantizer.counts, torch.tensor([3.0, 1.0]))  # 1 is half of the even 2, and not below
+    quantizer.observe(torch.zeros(8, 1), torch.tensor([0] * 8))
+    assert quantizer.codebook.abs().max() < 1e-3
+    assert quantizer.counts.tolist() == [8, 4]
+
+
 def test_resumes_exactly():
     def run(quantizer, steps):
         for step in steps:

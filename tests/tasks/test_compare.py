@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from workbench.errors import InputError, ModelError
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.presets import body_preset
-from workbench.models.tokenizer import Tokenizer
 from workbench.tasks import compare as module
 from workbench.tasks.compare import CODES, Comparison, compare_codes, compare_models, matched_models, winners
 
@@ -21,7 +21,7 @@ def picture():
 @pytest.fixture(scope="module")
 def tokenizer():
     torch.manual_seed(0)
-    return Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"}, name="little").eval()
+    return GridTokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"}, name="little").eval()
 
 
 def test_the_models_own_code_gives_its_own_reconstruction(picture, tokenizer):
@@ -42,7 +42,7 @@ def test_every_code_can_go_under_the_model(picture, tokenizer):
 
 
 def test_a_model_of_another_dimension_is_refused(picture):
-    other = Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "bsq", "dimension": 18}).eval()
+    other = GridTokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "bsq", "dimension": 18}).eval()
     with pytest.raises(InputError, match="18"):
         compare_codes(picture, other)
 
@@ -72,3 +72,13 @@ def test_more_psnr_wins_and_less_distance_wins():
         Comparison("b", "y", image, {"psnr": 20.0, "leaf": 0.1, "bpp": 0.3}),
     ]
     assert winners(rows) == {"psnr": "a", "leaf": "b"}
+
+
+def test_neither_no_code_nor_speed_nor_a_smaller_code_wins():
+    image = np.zeros((8, 8, 3), np.uint8)
+    rows = [
+        Comparison("none", "none", image, {"psnr": 40.0, "bpp": None, "seconds": 0.1}),
+        Comparison("a", "x", image, {"psnr": 30.0, "bpp": 0.3, "seconds": 0.2}),
+        Comparison("b", "y", image, {"psnr": 20.0, "bpp": 0.1, "seconds": 0.3}),
+    ]
+    assert winners(rows) == {"psnr": "a"}

@@ -24,6 +24,7 @@ from workbench.coding.static import to_levels
 from workbench.coding.tables import TABLES_FILE, Tables, load_tables, save_tables
 from workbench.errors import ContainerError, InputError, ModelError
 from workbench.images.files import read_image
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.presets import body_preset
 from workbench.models.tokenizer import Tokenizer
 from workbench.tasks.compress import codec as ladder
@@ -59,7 +60,7 @@ def make_model(folder, seed=7, quantizer="leech", tables=0, name=NAME):
     settings = {"name": quantizer} if isinstance(quantizer, str) else quantizer
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = Tokenizer(body=body_preset("conv-tiny-8"), quantizer=settings, name=name)
+        model = GridTokenizer(body=body_preset("conv-tiny-8"), quantizer=settings, name=name)
     model.eval().save_pretrained(folder)
     tokenizer = Tokenizer.from_pretrained(folder)
     if tokenizer.words == 196_560:
@@ -251,7 +252,7 @@ def test_damaged_tables_are_refused(codec, tmp_path):
 
 def test_an_unsaved_model_has_no_codec():
     with pytest.raises(ModelError, match="was never saved"):
-        Codec(Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "e8"}))
+        Codec(GridTokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "e8"}))
 
 
 def test_the_ladder_offers_what_is_at_hand(codec, monkeypatch):
@@ -331,11 +332,32 @@ def test_folders_keep_their_shape_and_bad_files_do_not_stop_the_others(codec, tm
     assert sorted(p.name for p in (tmp_path / "back").rglob("*.png")) == ["alpha.png", "grey.png"]
 
 
-def test_two_pictures_that_would_become_one_file_are_refused(codec, tmp_path):
-    for suffix in ("png", "bmp"):
-        Image.fromarray(picture(8, 8)).save(tmp_path / f"a.{suffix}")
-    assert run("encode", tmp_path / "a.png", tmp_path / "a.bmp", "-o", tmp_path / "out", "--model", NAME) == 2
-    assert not (tmp_path / "out").exists()
+def test_pictures_that_would_become_one_file_are_all_written(codec, tmp_path, capsys):
+    album = tmp_path / "album"
+    for number, name in enumerate(("a.png", "a.bmp", "b.png", "deep/a.png")):
+        (album / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture(8 + number, 8)).save(album / name)
+    assert run("encode", album, "-o", tmp_path / "out", "--model", NAME, "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["files"]
+    names = {"a.bmp": "a.bmp.leech", "a.png": "a.png.leech", "b.png": "b.leech", "deep/a.png": "deep/a.leech"}
+    assert {row["input"]: row["output"] for row in rows} == {
+        str(album / source): str(tmp_path / "out" / result) for source, result in names.items()
+    }
+    assert run("decode", tmp_path / "out", "-o", tmp_path / "back") == 0
+    for number, name in enumerate(("a.png.png", "a.bmp.png", "b.png", "deep/a.png")):
+        assert read_image(tmp_path / "back" / name).shape == (8 + number, 8, 3)
+
+
+def test_notes_on_a_picture_stand_beside_its_figures(codec, tmp_path, capsys, monkeypatch):
+    Image.fromarray(picture(8, 8)).save(tmp_path / "a.png", icc_profile=b"junk")
+    said = "its colour profile is damaged and was left aside"
+    assert run("encode", tmp_path / "a.png", "-o", tmp_path / "a.leech", "--model", NAME) == 0
+    assert f"note: a.png: {said}" in capsys.readouterr().out
+    assert run("encode", tmp_path / "a.png", "-o", tmp_path / "b.leech", "--model", NAME, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["files"][0]["notes"] == [said]
+    monkeypatch.setattr(sys, "stdout", Pipe())
+    assert run("encode", tmp_path / "a.png", "-o", "-", "--model", NAME) == 0
+    assert said in capsys.readouterr().err
 
 
 class Pipe:

@@ -12,9 +12,10 @@ from workbench.errors import InputError, ModelError, WorkbenchError
 from workbench.images.files import read_image, read_mask, write_png
 from workbench.models import load as catalogue
 from workbench.models.sampling import Controls
-from workbench.tasks.edit import extend, fill, redraw_details
+from workbench.tasks.edit import extend, fill, mask_warning, painted_share, redraw_details
 from workbench.tasks.generate import (
     MAX_PICTURES,
+    MAX_SEED,
     Order,
     Watch,
     check_order,
@@ -23,7 +24,9 @@ from workbench.tasks.generate import (
     generate,
     in_turn,
     interpolate,
+    joined,
     picture_grid,
+    picture_seed,
     write_grid,
     write_pictures,
 )
@@ -33,7 +36,7 @@ from workbench.tasks.generate import (
 def at_hand(tiny_generator, monkeypatch):
     monkeypatch.setenv("WORKBENCH_CACHE", str(tiny_generator))
     monkeypatch.setattr(catalogue, "_fetched", lambda: iter(()))
-    monkeypatch.setattr(catalogue, "_loaded", type(catalogue._loaded)())
+    monkeypatch.setattr(catalogue, "_loaded", type(catalogue._loaded)(6))
     return tiny_generator
 
 
@@ -51,8 +54,10 @@ def picture():
 def test_generators_stand_in_the_catalogue(at_hand):
     assert "sketch" in [entry.name for entry in catalogue.generators()]
     assert "sketch" not in [entry.name for entry in catalogue.tokenizers()]
-    assert catalogue.load_generator("sketch") is catalogue.load_generator("sketch")
-    assert catalogue.load_generator("sketch").tokenizer.name == "pyramid"
+    first, second = (catalogue.load_generator("sketch") for _ in range(2))
+    assert first.generator is second.generator
+    assert first.tokenizer is second.tokenizer
+    assert first.tokenizer.name == "pyramid"
 
 
 def test_without_a_generator_it_says_what_to_type(at_hand, tmp_path, monkeypatch):
@@ -90,6 +95,37 @@ def test_a_batch_comes_scale_by_scale_and_the_same_seed_gives_the_same(pair):
     assert np.array_equal(finished(generate(pair, order)).images, stages[-1].images)
     other = finished(generate(pair, Order(order.labels, seed=4)))
     assert not np.array_equal(other.indices, stages[-1].indices)
+
+
+def test_a_picture_of_a_batch_is_drawn_alone_again_from_its_seed(pair, picture):
+    batch = finished(generate(pair, Order(["roses", "daisy", "none"], seed=MAX_SEED - 1)))
+    assert batch.settings.seeds == (MAX_SEED - 1, MAX_SEED, 0)
+    for number, (name, seed) in enumerate(zip(batch.settings.classes, batch.settings.seeds, strict=True)):
+        assert batch.settings.notes(number)["Description"] == f"{name}, drawn by sketch from seed {seed}"
+        alone = finished(generate(pair, Order([name], seed=seed)))
+        assert np.array_equal(alone.indices[0], batch.indices[number])
+        assert np.array_equal(alone.images[0], batch.images[number])
+    mask = np.zeros(picture.shape[:2], dtype=bool)
+    mask[:32] = True
+    edited = finished(fill(pair, picture, mask, Order(["roses", "daisy"], seed=5)))
+    alone = finished(fill(pair, picture, mask, Order(["daisy"], seed=6)))
+    assert np.array_equal(alone.indices[0], edited.indices[1])
+
+
+def test_portions_join_to_the_batch(pair, tmp_path):
+    names = ["roses", "daisy"]
+    whole = finished(generate(pair, Order(in_turn(pair, names, 5), seed=9)))
+    parts = [
+        finished(generate(pair, Order(in_turn(pair, names, count, first=first), seed=picture_seed(9, first))))
+        for first, count in ((0, 3), (3, 2))
+    ]
+    assert joined(parts).settings == whole.settings
+    assert np.array_equal(joined(parts).indices, whole.indices)
+    paths = write_pictures(parts[0], tmp_path) + write_pictures(parts[1], tmp_path, first=3)
+    assert [path.name for path in paths][2:4] == ["roses-9-03.png", "daisy-9-04.png"]
+    for number, path in enumerate(paths):
+        with Image.open(path) as image:
+            assert json.loads(image.text["workbench"])["picture_seed"] == whole.settings.seeds[number]
 
 
 def test_it_stops_between_scales(pair):
@@ -177,7 +213,7 @@ def test_a_filled_picture_keeps_what_is_not_masked(pair, picture):
     drawn = finished(fill(pair, picture, mask, Order(["roses", "daisy"])))
     assert drawn.settings.edit == "filled 38% of a picture"
     quantizer = pair.tokenizer.quantizer
-    square = torch.from_numpy(pair.tokenizer.fit(picture)).permute(2, 0, 1)[None].float() / 255
+    square = torch.from_numpy(pair.tokenizer.prepare(picture)).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():
         missing = pair.tokenizer.encode(square) - quantizer.indices_to_codes(torch.from_numpy(drawn.indices[:, :5]))
         best = quantizer.base(missing, channel_first=True).indices
@@ -190,7 +226,7 @@ def test_a_filled_picture_keeps_what_is_not_masked(pair, picture):
 
 
 def test_details_are_drawn_anew_over_the_coarse_scales(pair, picture):
-    own = pair.tokenizer.tokenize(torch.from_numpy(pair.tokenizer.fit(picture)).permute(2, 0, 1)[None]).numpy()
+    own = pair.tokenizer.tokenize(torch.from_numpy(pair.tokenizer.prepare(picture)).permute(2, 0, 1)[None]).numpy()
     drawn = finished(redraw_details(pair, picture, 2, Order(["roses"])))
     assert np.array_equal(drawn.indices[:, :5], own[:, :5])
     assert not np.array_equal(drawn.indices[:, 5:], own[:, 5:])
@@ -217,3 +253,31 @@ def test_masks_are_what_is_painted(tmp_path):
     grey[3, 0] = 255
     write_png(grey, tmp_path / "grey.png")
     assert np.argwhere(read_mask(tmp_path / "grey.png")).tolist() == [[3, 0]]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "RGB", "RGBA", "P"])
+def test_alpha_counts_only_where_it_is_not_opaque_everywhere(tmp_path, mode):
+    grey = np.zeros((16, 16), dtype=np.uint8)
+    grey[4:8, 4:8] = 255
+    path = tmp_path / "mask.png"
+    Image.fromarray(grey).convert(mode).save(path)
+    assert np.array_equal(read_mask(path), grey > 0)
+    if mode in ("LA", "RGBA"):
+        assert read_mask(path, layer=True).all()  # a layer that is painted all over, in whatever colour
+        image = Image.fromarray(grey).convert(mode)
+        image.putalpha(Image.fromarray(255 - grey))
+        image.save(path)
+        for layer in (False, True):
+            assert np.array_equal(read_mask(path, layer=layer), grey == 0)
+
+
+def test_the_painted_share_is_that_of_the_centre_square():
+    mask = np.zeros((10, 20), dtype=bool)
+    mask[:, :10] = True
+    assert painted_share(mask) == 0.5
+    mask[:] = True
+    mask[0] = False
+    assert painted_share(mask) == 0.9
+    assert mask_warning(0.95) is None
+    assert mask_warning(0.0) is None
+    assert "96.0%" in mask_warning(0.96)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from workbench.errors import ImageError, InputError
 from workbench.images.files import read_image, write_png
-from workbench.models.load import load_any_tokenizer
+from workbench.models.load import load_tokenizer
 from workbench.models.tokenizer import Tokenizer
 from workbench.tasks.reconstruct import error_map, find_jobs, reconstruct_files, reconstruct_image, token_map
 
@@ -25,7 +25,7 @@ def noise(height, width):
 
 
 def test_a_tokenizer_of_several_scales_is_given_the_middle_square(tiny_generator):
-    tokenizer = load_any_tokenizer(str(tiny_generator / "pyramid"))
+    tokenizer = load_tokenizer(str(tiny_generator / "pyramid"))
     picture = noise(32, 40)
     result = reconstruct_image(picture, tokenizer)
     assert np.array_equal(result.original, picture[:, 4:36])
@@ -141,10 +141,21 @@ def test_nothing_is_overwritten_unless_asked(tmp_path, tokenizer):
     assert (out / "a.png").read_bytes() == before
 
 
-def test_two_inputs_of_one_name_do_not_overwrite_each_other(tmp_path, tokenizer):
+def test_two_inputs_of_one_name_are_both_written(tmp_path, tokenizer):
     for folder in ("one", "two"):
         write_png(noise(8, 8), tmp_path / folder / "a.png")
-    jobs = find_jobs([tmp_path / "one" / "a.png", tmp_path / "two" / "a.png"])
+    inputs = [tmp_path / "one" / "a.png", tmp_path / "two" / "a.png"]
+    batch = reconstruct_files(find_jobs(inputs), tmp_path / "out", tokenizer)
+    assert not batch.errors
+    for path, row in zip(inputs, batch.rows, strict=True):
+        expected = reconstruct_image(read_image(path), tokenizer).image
+        assert np.array_equal(read_image(row["output"]), expected)
+    assert len(find_jobs([inputs[0], tmp_path / "one"])) == 1
+
+
+def test_two_jobs_with_one_target_do_not_overwrite_each_other(tmp_path, tokenizer):
+    write_png(noise(8, 8), tmp_path / "a.png")
+    jobs = 2 * find_jobs([tmp_path / "a.png"])
     batch = reconstruct_files(jobs, tmp_path / "out", tokenizer, force=True)
     assert len(batch.rows) == 1
     assert "already holds" in batch.errors[0][1]

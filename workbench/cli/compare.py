@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from workbench.cli import Json, print_json, progress_bar
+from workbench.cli import Json, print_json, print_notes, print_table, progress_bar
 
 app = typer.Typer(help="Compare quantizers on pictures.")
 
@@ -31,7 +31,7 @@ def compare(
     to a vector. The decoder was trained for MODEL's own code, so it does not say which quantizer trains best.
     """
     from workbench.errors import InputError, WorkbenchError
-    from workbench.images.files import list_images, read_image
+    from workbench.images.files import list_images, read_picture
     from workbench.models.load import load_tokenizer
     from workbench.tasks.compare import compare_codes, compare_models, matched_models, winners
 
@@ -43,19 +43,21 @@ def compare(
     with progress_bar("Comparing") as progress:
         for found in list_images(inputs):
             try:
-                image = read_image(found.path)
+                picture = read_picture(found.path)
                 answers = (
-                    compare_models(image, chosen, progress=progress)
+                    compare_models(picture.pixels, chosen, progress=progress)
                     if tokenizer is None
-                    else compare_codes(image, tokenizer)
+                    else compare_codes(picture.pixels, tokenizer)
                 )
             except WorkbenchError as error:
                 errors.append({"input": str(found.path), "error": str(error)})
                 continue
             rows, best = [answer.row() for answer in answers], winners(answers)
-            pictures.append({"input": str(found.path), "results": rows, "winners": best})
+            notes = {"notes": list(picture.notes)} if picture.notes else {}
+            pictures.append({"input": str(found.path), "results": rows, "winners": best, **notes})
             if not json:
-                _print_table(str(found.path), rows, best)
+                _print_figures(str(found.path), rows, best)
+                print_notes(pictures[-1:])
     if json:
         print_json({"swapped": "code" if under else "model", "under": under, "images": pictures, "errors": errors})
     for error in errors:
@@ -64,7 +66,7 @@ def compare(
         raise typer.Exit(1)
 
 
-def _print_table(title: str, rows: list[dict[str, object]], best: dict[str, str]) -> None:
+def _print_figures(title: str, rows: list[dict[str, object]], best: dict[str, str]) -> None:
     lines = [(title, *_COLUMNS)]
     for row in rows:
         cells = []
@@ -72,6 +74,4 @@ def _print_table(title: str, rows: list[dict[str, object]], best: dict[str, str]
             star = "*" if best.get(key) == row["name"] else " "
             cells.append(("-" if row.get(key) is None else format(row[key], form)) + star)
         lines.append((str(row["name"]), *cells))
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_COLUMNS) + 1)]
-    for name, *cells in lines:
-        typer.echo("  ".join([name.ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells, widths[1:], strict=True))]))
+    print_table(lines)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from workbench.cli import Json, print_json, progress_bar
+from workbench.cli import Json, print_json, print_table, progress_bar
 
 app = typer.Typer(help="Decompress .leech files to PNG.")
 
@@ -56,8 +56,10 @@ def decode(
     if json:
         print_json({"files": rows, "errors": [{"input": name, "error": message} for name, message in errors]})
     else:
-        for row in rows:
-            typer.echo(f"{row['output']}  {row['width']}×{row['height']}  {row['seconds']:.2f} s")
+        size = [f"{row['width']}×{row['height']}" for row in rows]
+        print_table(
+            [(str(row["output"]), sides, f"{row['seconds']:.2f} s") for row, sides in zip(rows, size, strict=True)]
+        )
     for name, message in errors:
         typer.echo(f"workbench: {name}: {' '.join(message.split())}", err=True)
     if errors:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from workbench.cli import print_notes
 from workbench.cli.generate import Drawing, with_drawing
 
 if TYPE_CHECKING:
+    from workbench.images.files import Picture
     from workbench.models.load import Pair
     from workbench.tasks.generate import Drawn, Order, Watch
 
@@ -30,15 +32,23 @@ def fill(
     number: Number = 1,
 ) -> None:
     """Draw a masked part of a picture anew, as a class says; the rest stays, as the tokenizer gives it back."""
-    from workbench.images.files import read_image, read_mask
+    from workbench.images.files import read_mask, read_picture
     from workbench.tasks.edit import fill as fill_in
+    from workbench.tasks.edit import mask_warning, painted_share
 
-    image, painted = read_image(picture), read_mask(mask)
+    source, painted = read_picture(picture), read_mask(mask)
+    share = painted_share(painted)
+    warning = mask_warning(share)
+    if not drawing.json:
+        typer.echo(f"the mask paints {share:.1%} of the picture")
+    if warning:
+        typer.echo(f"workbench: warning: {warning}", err=True)
 
     def stages(pair: "Pair", order: "Order", watch: "Watch") -> "Iterator[Drawn]":
-        return fill_in(pair, image, painted, order, watch=watch)
+        return fill_in(pair, source.pixels, painted, order, watch=watch)
 
-    drawing.run(stages, number, labels=_NO_CLASS)
+    beside = {"painted": share, **({"warning": warning} if warning else {}), **_notes(picture, source, drawing)}
+    drawing.run(stages, number, labels=_NO_CLASS, beside=beside)
 
 
 @app.command("extend")
@@ -50,15 +60,15 @@ def extend(
     number: Number = 1,
 ) -> None:
     """Put a picture into the middle and draw a border around it."""
-    from workbench.images.files import read_image
+    from workbench.images.files import read_picture
     from workbench.tasks.edit import extend as draw_around
 
-    image = read_image(picture)
+    source = read_picture(picture)
 
     def stages(pair: "Pair", order: "Order", watch: "Watch") -> "Iterator[Drawn]":
-        return draw_around(pair, image, border, order, watch=watch)
+        return draw_around(pair, source.pixels, border, order, watch=watch)
 
-    drawing.run(stages, number, labels=_NO_CLASS)
+    drawing.run(stages, number, labels=_NO_CLASS, beside=_notes(picture, source, drawing))
 
 
 @app.command("details")
@@ -70,12 +80,20 @@ def details(
     number: Number = 1,
 ) -> None:
     """Keep the coarse scales of a picture and draw the finer ones anew."""
-    from workbench.images.files import read_image
+    from workbench.images.files import read_picture
     from workbench.tasks.edit import redraw_details
 
-    image = read_image(picture)
+    source = read_picture(picture)
 
     def stages(pair: "Pair", order: "Order", watch: "Watch") -> "Iterator[Drawn]":
-        return redraw_details(pair, image, keep, order, watch=watch)
+        return redraw_details(pair, source.pixels, keep, order, watch=watch)
 
-    drawing.run(stages, number, labels=_NO_CLASS)
+    drawing.run(stages, number, labels=_NO_CLASS, beside=_notes(picture, source, drawing))
+
+
+def _notes(path: Path, picture: "Picture", drawing: Drawing) -> dict[str, object]:
+    """What is to be known of how a picture was read, for the JSON object; printed where none is asked for."""
+    found: dict[str, object] = {"notes": list(picture.notes)} if picture.notes else {}
+    if not drawing.json:
+        print_notes([{"input": path, **found}])
+    return found

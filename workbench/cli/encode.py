@@ -3,12 +3,13 @@
 __all__ = ["app"]
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workbench.cli import Json, print_json, progress_bar
+from workbench.cli import Json, print_json, print_notes, print_table, progress_bar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +51,7 @@ def encode(
     gives. With a target, the rate point (unless --quality or --model says it) and λ are searched for.
     """
     from workbench.errors import InputError
-    from workbench.images.files import read_image
+    from workbench.images.files import read_picture
     from workbench.models.refine import can_refine
     from workbench.tasks.compress.codec import codec_for, qualities
     from workbench.tasks.compress.files import compress_files, find_pictures, write_bytes
@@ -81,13 +82,16 @@ def encode(
         raise InputError("with -o - the compressed file goes to stdout: leave --json away")
     if piped or to_stdout:
         source = sys.stdin.buffer if piped else inputs[0]
-        result = compress(read_image(source, name="stdin" if piped else None))
+        picture = read_picture(source, name="stdin" if piped else None)
+        result = compress(picture.pixels)
+        notes = {"notes": list(picture.notes)} if picture.notes else {}
         if to_stdout:
+            print_notes([{"input": "stdin" if piped else source, **notes}], err=True)
             sys.stdout.buffer.write(result.data)
             sys.stdout.buffer.flush()
             return
         write_bytes(result.data, out, force=force)
-        rows, errors = [{"input": "-", "output": str(out), **result.row()}], []
+        rows, errors = [{"input": "-", "output": str(out), **result.row(), **notes}], []
     else:
         jobs = find_pictures(inputs, out)
         with progress_bar("Compressing") as progress:
@@ -97,13 +101,15 @@ def encode(
         failed = [{"input": name, "error": message} for name, message in errors]
         print_json({"model": codecs[0].tokenizer.name, "files": rows, "errors": failed})
     else:
-        for row in rows:
-            typer.echo(
-                f"{row['output']}  {row['bytes']:,} bytes  {row['bpp']:.4f} bpp  "
-                f"{row['share_of_fixed']:.3f} of fixed  {row['seconds']:.2f} s"
-                + (f"  {note}" if (note := row.get("note")) else "")
-            )
+        print_table([_cells(row) for row in rows])
+        print_notes(rows)
     for name, message in errors:
         typer.echo(f"workbench: {name}: {' '.join(message.split())}", err=True)
     if errors:
         raise typer.Exit(1)
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """A compressed file and its figures."""
+    fixed, seconds = f"{row['share_of_fixed']:.3f} of fixed", f"{row['seconds']:.2f} s"
+    return str(row["output"]), f"{row['bytes']:,} bytes", f"{row['bpp']:.4f} bpp", fixed, seconds

@@ -5,13 +5,14 @@ __all__ = ["Drawing", "app", "with_drawing"]
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 from workbench.cli import Json, print_json, progress_bar
+from workbench.progress import part_of
 
 if TYPE_CHECKING:
     from workbench.models.load import Pair
@@ -70,13 +71,25 @@ class Drawing:
         paces = {name: _pace(name, text) for name, text in given.items() if text}
         return dataclasses.replace(CONTROL_PRESETS[self.preset], **paces)
 
-    def run(self, stages: "Stages", number: int, *, labels: list[str]) -> None:
+    def run(
+        self,
+        stages: "Stages",
+        number: int,
+        *,
+        labels: list[str],
+        portion: int = 16,
+        beside: Mapping[str, object] | None = None,
+    ) -> None:
         """Draw so many pictures, write them, and say where they are and how they were drawn.
+
+        Into a folder they are written portion by portion, however many there are.
 
         Args:
             stages: What draws them.
             number: Pictures in all.
             labels: Their classes in turn, where none was given.
+            portion: Pictures that are drawn before they are written.
+            beside: What else goes into the JSON object.
 
         Raises:
             ImageError: if the file is there and may not be replaced.
@@ -84,29 +97,34 @@ class Drawing:
         """
         from workbench.errors import ImageError
         from workbench.models.load import default_generator, load_generator
-        from workbench.tasks.generate import Order, Watch, finished, fresh_seed, in_turn
+        from workbench.tasks import generate as task
 
-        if self.out.suffix.lower() == ".png" and self.out.exists() and not self.force:
+        sheet = self.out.suffix.lower() == ".png"
+        if sheet and self.out.exists() and not self.force:
             raise ImageError(f"{self.out} exists; add --force to replace it, or name another file with -o")
         controls = self.controls()
         pair = load_generator(self.model or default_generator(), self.tokenizer)
-        seed = fresh_seed() if self.seed is None else self.seed
-        order = Order(in_turn(pair, self.labels or labels, number), seed, controls)
+        seed = task.fresh_seed() if self.seed is None else self.seed
+        parts, outputs = [], [self.out] if sheet else []
+        at_once = max(1, number if sheet else portion)
         with progress_bar("Drawing") as progress:
-            drawn = finished(stages(pair, order, Watch(progress=progress)))
-        self._report(drawn)
+            for first in range(0, max(1, number), at_once):
+                count = min(at_once, number - first)
+                turn = task.in_turn(pair, self.labels or labels, count, first=first)
+                order = task.Order(turn, task.picture_seed(seed, first) if first else seed, controls)
+                part = part_of(progress, first / number, count / number)
+                parts.append(task.finished(stages(pair, order, task.Watch(progress=part))))
+                if not sheet:
+                    outputs += task.write_pictures(parts[-1], self.out, first=first, force=self.force)
+        drawn = task.joined(parts)
+        if sheet:
+            task.write_grid(drawn, self.out, force=self.force)
+        self._report(drawn, outputs, beside or {})
 
-    def _report(self, drawn: "Drawn") -> None:
-        from workbench.tasks.generate import write_grid, write_pictures
-
-        if self.out.suffix.lower() == ".png":
-            write_grid(drawn, self.out, force=self.force)
-            outputs = [self.out]
-        else:
-            outputs = write_pictures(drawn, self.out, force=self.force)
+    def _report(self, drawn: "Drawn", outputs: list[Path], beside: Mapping[str, object]) -> None:
         row = drawn.settings.row()
         if self.json:
-            print_json({**row, "outputs": outputs, "seconds": drawn.seconds})
+            print_json({**row, **beside, "outputs": outputs, "seconds": drawn.seconds})
             return
         where = str(self.out) if outputs == [self.out] else f"{len(outputs)} files in {self.out}"
         classes = ", ".join(dict.fromkeys(drawn.settings.classes))
@@ -142,7 +160,7 @@ def with_drawing(command: Callable[..., None]) -> Callable[..., None]:
 def generate(
     drawing: Drawing,
     to: Annotated[str | None, typer.Option(help="Go from the class to this one, picture by picture.")] = None,
-    number: Annotated[int, typer.Option("--number", "-n", help="Pictures in all, at most 64.")] = 16,
+    number: Annotated[int, typer.Option("--number", "-n", help="Pictures in all; more than 64 go into a folder.")] = 16,
 ) -> None:
     """Draw pictures scale by scale and write them as PNG; every file keeps its settings as text.
 
@@ -155,7 +173,7 @@ def generate(
     def stages(pair: "Pair", order: "Order", watch: "Watch") -> "Iterator[Drawn]":
         return draw_pictures(pair, order, watch=watch) if to is None else interpolate(pair, order, to, watch=watch)
 
-    drawing.run(stages, number, labels=[])
+    drawing.run(stages, number, labels=[], portion=16 if to is None else max(number, 1))
 
 
 def _pace(name: str, text: str) -> float | tuple[float, ...]:

@@ -4,7 +4,7 @@ __all__ = ["app"]
 
 import typer
 
-from workbench.cli import Json, print_json
+from workbench.cli import Json, print_json, print_table
 
 app = typer.Typer(help="List the models at hand.")
 
@@ -24,6 +24,4 @@ def models(json: Json = False) -> None:
         texts = (row["name"], row["kind"], row["place"], row["quantizer"] or "-", bits)
         numbers = (row["depth"] or "-", row["factor"] or "-")
         lines.append((*map(str, (*texts, *numbers)), f"{row['bytes'] / 1e6:.1f}"))
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    for line in lines:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    print_table(lines, left=len(lines[0]), narrowest=24)  # names are there to be typed

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from workbench.cli import Json, print_json, progress_bar
+from workbench.cli import Json, print_json, print_notes, print_table, progress_bar
 
 app = typer.Typer(help="Send pictures through a tokenizer and back.")
 
@@ -32,18 +32,18 @@ def reconstruct(
     A folder is walked, and the result of DIR/a/b.jpg is called a/b.png below the folder for results. A picture that
     cannot be read is listed at the end and does not stop the others; the exit status is then 1.
     """
-    from workbench.models.load import default_tokenizer, load_any_tokenizer
+    from workbench.models.load import default_tokenizer, load_tokenizer
     from workbench.tasks.reconstruct import find_jobs, reconstruct_files
 
     jobs = find_jobs(inputs)
-    tokenizer = load_any_tokenizer(model or default_tokenizer())
+    tokenizer = load_tokenizer(model or default_tokenizer())
     with progress_bar("Reconstructing") as progress:
         batch = reconstruct_files(jobs, out, tokenizer, effort=effort, force=force, progress=progress)
     if json:
         errors = [{"input": name, "error": message} for name, message in batch.errors]
         print_json({"model": tokenizer.name, "images": list(batch.rows), "mean": dict(batch.mean), "errors": errors})
     else:
-        _print_table(tokenizer.name, batch.rows, batch.mean)
+        _print_figures(tokenizer.name, batch.rows, batch.mean)
     for name, message in batch.errors:
         line = " ".join((message if message.startswith(name) else f"{name}: {message}").split())
         typer.echo(f"workbench: {line}", err=True)
@@ -52,7 +52,7 @@ def reconstruct(
         raise typer.Exit(1)
 
 
-def _print_table(model: str, rows: Sequence[Mapping[str, object]], mean: Mapping[str, object]) -> None:
+def _print_figures(model: str, rows: Sequence[Mapping[str, object]], mean: Mapping[str, object]) -> None:
     """Print a row a picture and the means below, in aligned columns."""
     if not rows:
         return
@@ -60,10 +60,9 @@ def _print_table(model: str, rows: Sequence[Mapping[str, object]], mean: Mapping
     lines += [(Path(str(row["output"])).name, *_cells(row)) for row in rows]
     if len(rows) > 1:
         lines.append((f"mean of {len(rows)}", *_cells(mean)))
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_COLUMNS) + 1)]
     typer.echo(f"model {model}")
-    for name, *cells in lines:
-        typer.echo("  ".join([name.ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells, widths[1:], strict=True))]))
+    print_table(lines)
+    print_notes(rows)
 
 
 def _cells(row: Mapping[str, object]) -> list[str]:

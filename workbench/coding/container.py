@@ -179,7 +179,10 @@ def read_container(file: BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Container
         )
     body, check = header + rest[:-_CHECK_BYTES], rest[-_CHECK_BYTES:]
     if _check(body) != check:
-        raise ContainerError(f"the file is damaged: its check is {check.hex()}, its contents give {_check(body).hex()}")
+        raise ContainerError(
+            "the file is damaged: what it holds does not match the check at its end; copy or download it again "
+            f"as a binary file (check {check.hex()}, its contents give {_check(body).hex()})"
+        )
     container = Container(
         entropy=name_of_number(number),
         model=rest[:name_length].decode("latin-1"),

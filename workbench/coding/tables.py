@@ -2,7 +2,8 @@
 
 `entropy.safetensors` holds `static.levels` (uint8, shape (depth, P², K)) and, for codes that the context model knows,
 `context.S.NAME` for every stage S and every table of :class:`workbench.coding.context.Stage`. Its metadata names the
-codebook and the weights whose tokens were counted, so tables cannot come to lie beside another model unnoticed.
+codebook and the weights whose tokens were counted, so tables cannot come to lie beside another model unnoticed; and,
+where it is known, which pictures these were and how many tokens they have.
 """
 
 __all__ = ["TABLES_FILE", "Tables", "load_tables", "make_entropy_model", "save_tables"]
@@ -35,12 +36,16 @@ class Tables:
         weights: SHA-256 (hex) of the model's weights.
         levels: For the static model, uint8, shape (depth, P², K); None where there are none.
         stages: For the context model; empty where there are none.
+        pictures: Which pictures the tables were fitted on, in words; None where it is not known.
+        tokens: How many tokens these have; likewise.
     """
 
     codebook: str
     weights: str
     levels: np.ndarray | None = field(default=None, repr=False)
     stages: Sequence[Stage] = field(default=(), repr=False)
+    pictures: str | None = None
+    tokens: int | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -92,7 +97,9 @@ def save_tables(tables: Tables, folder: Path) -> Path:
     arrays = {} if tables.levels is None else {"static.levels": np.ascontiguousarray(tables.levels)}
     for number, stage in enumerate(tables.stages):
         arrays |= {f"context.{number}.{name}": np.ascontiguousarray(table) for name, table in stage._asdict().items()}
-    content = save(arrays, {"codebook": tables.codebook, "weights": tables.weights, "kind": "entropy"})
+    metadata = {"codebook": tables.codebook, "weights": tables.weights, "kind": "entropy"}
+    counted = {"pictures": tables.pictures, "tokens": tables.tokens}
+    content = save(arrays, metadata | {name: str(value) for name, value in counted.items() if value is not None})
     path = folder / TABLES_FILE
     with atomic.replacing(path) as file:
         file.write(content)
@@ -118,6 +125,7 @@ def load_tables(folder: Path) -> Tables | None:
         arrays = load(content)
         metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
         codebook, weights = str(metadata["codebook"]), str(metadata["weights"])
+        pictures, tokens = metadata.get("pictures"), int(metadata["tokens"]) if "tokens" in metadata else None
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise ModelError(f"{path} cannot be read ({error}): make it anew with training/entropy.py") from error
     stages = []
@@ -130,4 +138,4 @@ def load_tables(folder: Path) -> Tables | None:
     levels = arrays.pop("static.levels", None)
     if arrays:
         raise ModelError(f"{path} holds unknown tables {', '.join(sorted(arrays))}: it was made by another version")
-    return Tables(codebook, weights, levels, tuple(stages))
+    return Tables(codebook, weights, levels, tuple(stages), pictures, tokens)

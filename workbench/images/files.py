@@ -6,8 +6,11 @@ is checked before a pixel is decoded. Read as follows:
 
 - animated and multi-page files: the first frame; EXIF orientation: applied;
 - alpha, and the transparent colour of a palette: flattened over white;
-- 16 bits: scaled to 8 (65535 → 255); floats: [0, 1], clamped; grey, palette, 1 bit: repeated or looked up;
-- an embedded colour profile that is not sRGB: converted, or ignored where it is damaged; CMYK without one: by formula.
+- more than 8 bits: rounded to 8 (`depth.py`); grey, palette, 1 bit: repeated or looked up;
+- colour profiles and what else a file says of its colours: converted (`colour.py`);
+- a JPEG that lacks only its end mark: read (`jpeg.py`).
+
+What a person should know of how a picture was read stands in :attr:`Picture.notes`.
 """
 
 __all__ = [
@@ -15,72 +18,44 @@ __all__ = [
     "MAX_PIXELS",
     "SUFFIXES",
     "FoundImage",
+    "Picture",
     "is_made_by_a_system",
     "list_images",
     "picture_size",
     "read_image",
     "read_mask",
+    "read_picture",
     "walk",
     "write_png",
 ]
 
 import io
-import os
-import secrets
 import stat
-import struct
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageCms, features
+from PIL import Image, features
 from PIL.PngImagePlugin import PngInfo
 
+from workbench.atomic import replacing
 from workbench.errors import ImageError, InputError
+from workbench.images.decode import DECODER_ERRORS, decode
+from workbench.images.jpeg import ended, without_end
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 _OF_SYSTEMS = frozenset({"@eaDir", "__MACOSX"})  # thumbnails of a NAS, resource forks in archives
 SUFFIXES = frozenset(
-    {".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
+    {
+        *(".avif", ".avifs", ".apng", ".bmp", ".dib", ".gif", ".png", ".tif", ".tiff", ".webp"),
+        *(".jfif", ".jif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".pnm", ".ppm"),
+    }
 )
 MAX_PIXELS = 40_000_000
 _MAX_BYTES = 1 << 29  # of a stream that cannot be rewound, and so has to be held
-
-# What Pillow's decoders let out when a file lies. Each was seen on damaged files; anything else is our own mistake.
-_DECODER_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    EOFError,
-    AttributeError,
-    ArithmeticError,
-    RuntimeError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-    # Only where a program turns warnings into errors:
-    Image.DecompressionBombWarning,
-    UserWarning,
-)
-
-# EXIF orientation → how to turn the decoded array upright.
-_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.swapaxes(0, 1),
-    6: lambda a: a[::-1].swapaxes(0, 1),
-    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
-    8: lambda a: a[:, ::-1].swapaxes(0, 1),
-}
-_ORIENTATION = 0x0112
 
 Readable = str | Path | bytes | BinaryIO | IO[bytes]
 
@@ -98,55 +73,69 @@ class FoundImage:
     relative: Path
 
 
-def read_image(source: Readable, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> np.ndarray:
-    """Read one picture.
+@dataclass(frozen=True)
+class Picture:
+    """A picture that was read.
+
+    Attributes:
+        pixels: uint8, shape (H, W, 3), sRGB, writable and contiguous.
+        notes: What was left aside, mended or guessed while it was read, a sentence each; most often none.
+    """
+
+    pixels: np.ndarray = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+
+def read_picture(source: Readable, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> Picture:
+    """Read one picture, with notes on how.
 
     Args:
         source: A path, the bytes of a file, or a binary file object.
         max_pixels: Largest width · height that is decoded.
         name: What to call the source in errors; None for its path, or "picture".
 
+    Raises:
+        ImageError: if there is no such file, it is of another kind, too large, empty, cut short or damaged.
+    """
+    pixels, _, notes = _read(source, name, max_pixels)
+    return Picture(pixels, notes)
+
+
+def read_image(source: Readable, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> np.ndarray:
+    """Read one picture: :attr:`Picture.pixels` of :func:`read_picture`, which see.
+
     Returns:
         uint8, shape (H, W, 3), writable and contiguous.
 
     Raises:
-        ImageError: if there is no such file, it is of another kind, too large, empty, cut short or damaged.
+        ImageError: as :func:`read_picture`.
     """
-    with _opened(source, name, max_pixels) as (image, called):
-        try:
-            image.load()
-            picture = _to_srgb(image)
-            orientation = _orientation(image)
-        except _DECODER_ERRORS as error:
-            raise ImageError(f"{called}: the file is cut short or damaged ({_brief(error)})") from error
-        return np.array(_UPRIGHT.get(orientation, lambda a: a)(picture), order="C")
+    return read_picture(source, max_pixels=max_pixels, name=name).pixels
 
 
-def read_mask(source: Readable, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> np.ndarray:
-    """Read a mask: true where it is painted, which is where it is not transparent, or else lighter than mid grey.
+def read_mask(
+    source: Readable, *, layer: bool = False, max_pixels: int = MAX_PIXELS, name: str | None = None
+) -> np.ndarray:
+    """Read a mask: true where it is painted.
+
+    Where some of it is transparent, what is not transparent is painted; otherwise what is lighter than mid grey is.
 
     Args:
-        source: As for :func:`read_image`.
-        max_pixels: Likewise.
+        source: As for :func:`read_picture`.
+        layer: Whether it is a layer of a drawing program, in which alpha alone counts, opaque everywhere or not.
+        max_pixels: As for :func:`read_picture`.
         name: Likewise.
 
     Returns:
         bool, shape (H, W).
 
     Raises:
-        ImageError: as :func:`read_image`.
+        ImageError: as :func:`read_picture`.
     """
-    with _opened(source, name, max_pixels) as (image, called):
-        try:
-            image.load()
-            if image.has_transparency_data:
-                painted = np.asarray(image.convert("RGBA"))[..., 3] > 0
-            else:
-                painted = _to_srgb(image).mean(axis=2) > 127.5
-            orientation = _orientation(image)
-        except _DECODER_ERRORS as error:
-            raise ImageError(f"{called}: the file is cut short or damaged ({_brief(error)})") from error
-        return np.array(_UPRIGHT.get(orientation, lambda a: a)(painted), order="C")
+    pixels, alpha, _ = _read(source, name, max_pixels)
+    if alpha is not None and (layer or alpha.min() < 255):
+        return alpha > 0
+    return pixels.mean(axis=2) > 127.5
 
 
 def picture_size(source: Readable, *, max_pixels: int = MAX_PIXELS, name: str | None = None) -> tuple[int, int]:
@@ -155,7 +144,7 @@ def picture_size(source: Readable, *, max_pixels: int = MAX_PIXELS, name: str | 
     Raises:
         ImageError: as :func:`read_image`, as far as the header tells.
     """
-    with _opened(source, name, max_pixels) as (image, _):
+    with _opened(source, name, max_pixels) as (_, image, _):
         return image.height, image.width
 
 
@@ -180,21 +169,15 @@ def write_png(
     notes = PngInfo()
     for keyword, note in (text or {}).items():
         notes.add_itxt(keyword, note)
-    # Not by `tempfile`, whose files nobody else may read: this one takes the mode that any new file gets.
-    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        if not force and path.exists():
+        if not force and path.exists():  # before the work, not only after it
             raise _exists(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("xb") as file:
-                Image.fromarray(np.ascontiguousarray(image)).save(file, format="PNG", pnginfo=notes)
-                file.flush()
-                os.fsync(file.fileno())
-            _publish(temporary, path, force=force)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path, force=force) as file:
+            Image.fromarray(np.ascontiguousarray(image)).save(file, format="PNG", pnginfo=notes)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        if isinstance(error, FileExistsError) and path.exists():
+            raise _exists(path) from error
         raise ImageError(f"cannot write {_printable(str(path))}: {_brief(error)}") from error
 
 
@@ -251,8 +234,8 @@ def walk(folder: Path, *, suffixes: frozenset[str] = SUFFIXES) -> Iterator[Path]
 
 
 @contextmanager
-def _opened(source: Readable, name: str | None, max_pixels: int) -> Iterator[tuple[Image.Image, str]]:
-    """Open a picture with its header read and its claims checked; yield it and what to call it."""
+def _opened(source: Readable, name: str | None, max_pixels: int) -> Iterator[tuple[IO[bytes], Image.Image, str]]:
+    """Open a picture with its header read and its claims checked; yield its file, it and what to call it."""
     kinds = tuple(kind for kind in FORMATS if kind != "AVIF" or features.check("avif"))
     with _stream(source, name) as (file, called):
         try:
@@ -261,7 +244,7 @@ def _opened(source: Readable, name: str | None, max_pixels: int) -> Iterator[tup
             raise ImageError(f"{called}: larger than {max_pixels:,} pixels; make it smaller first") from error
         except Image.UnidentifiedImageError as error:
             raise ImageError(f"{called}: not a picture of an accepted kind ({', '.join(kinds)})") from error
-        except _DECODER_ERRORS as error:
+        except DECODER_ERRORS as error:
             raise ImageError(f"{called}: the file is cut short or damaged ({_brief(error)})") from error
         with image:
             width, height = image.size
@@ -272,7 +255,7 @@ def _opened(source: Readable, name: str | None, max_pixels: int) -> Iterator[tup
                     f"{called}: {width}×{height} = {width * height:,} pixels, "
                     f"more than the {max_pixels:,} allowed; make it smaller first"
                 )
-            yield image, called
+            yield file, image, called
 
 
 @contextmanager
@@ -303,80 +286,21 @@ def _stream(source: Readable, name: str | None) -> Iterator[tuple[IO[bytes], str
         yield io.BytesIO(content), called
 
 
-def _to_srgb(image: Image.Image) -> np.ndarray:
-    """Turn a decoded picture of any mode into uint8 of shape (H, W, 3)."""
-    mode = image.mode
-    if mode.startswith("I"):  # 16-bit grey; Pillow scales 16-bit PPM to the same range
-        levels = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
-        grey = ((levels + 128) // 257).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    if mode == "F":
-        values = np.asarray(image)
-        if not np.isfinite(values).all():
-            raise ValueError("it holds values that are not finite")
-        grey = np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    if mode == "LAB":
-        image = _through(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
-    elif profile := _profile(image):
-        image = _through(image, profile)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.asarray(image.convert("RGB"))
-
-
-def _profile(image: Image.Image) -> ImageCms.ImageCmsProfile | None:
-    """The embedded colour profile, where there is a sound one that asks for a conversion."""
-    content = image.info.get("icc_profile")
-    space = {"RGB": "RGB ", "RGBA": "RGB ", "CMYK": "CMYK"}.get(image.mode)
-    if not content or space is None:
-        return None
-    try:
-        profile = ImageCms.getOpenProfile(io.BytesIO(content))
-        described = ImageCms.getProfileDescription(profile)
-    except (ImageCms.PyCMSError, *_DECODER_ERRORS):
-        return None
-    kind = getattr(profile.profile, "xcolor_space", None)
-    return None if kind != space or "srgb" in described.lower() else profile
-
-
-def _through(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    """Convert from a profile to sRGB; a picture whose profile cannot be used stays as it is."""
-    mode = "RGBA" if image.mode == "RGBA" else "RGB"
-    try:
-        converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode=mode)
-    except ImageCms.PyCMSError:
-        return image
-    return image if converted is None else converted
-
-
-def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 where there is none or it cannot be read."""
-    try:
-        value = image.getexif().get(_ORIENTATION, 1)
-    except _DECODER_ERRORS:
-        return 1
-    return value if isinstance(value, int) else 1
-
-
-def _publish(temporary: Path, path: Path, *, force: bool) -> None:
-    """Give a finished file its name, and make the name last."""
-    if force:
-        temporary.replace(path)
-    else:
+def _read(source: Readable, name: str | None, max_pixels: int) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]]:
+    """Pixels uint8 (H, W, 3), alpha uint8 (H, W) where there is such a channel, both upright; and notes."""
+    mended = None
+    with _opened(source, name, max_pixels) as (file, image, called):
         try:
-            path.hardlink_to(temporary)  # fails where a file appeared meanwhile, which replace would not
-        except FileExistsError as error:
-            raise _exists(path) from error
-        except OSError:  # a file system without links
-            temporary.replace(path)
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            content = without_end(file) if image.format in ("JPEG", "MPO") else None
+            if content is None:
+                return decode(image, file)
+            mended = ended(content)
+        except DECODER_ERRORS as error:
+            raise ImageError(f"{called}: the file is cut short or damaged ({_brief(error)})") from error
+        if mended is None:
+            raise ImageError(f"{called}: the file is cut short or damaged (a JPEG without its last part)")
+    pixels, alpha, notes = _read(mended, called, max_pixels)
+    return pixels, alpha, ("the file lacks its end mark; the picture is whole", *notes)
 
 
 def _exists(path: Path) -> ImageError:

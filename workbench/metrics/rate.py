@@ -1,7 +1,8 @@
 """Rate: bits that tokens cost, and how far two rate–distortion curves lie apart.
 
-The fixed rate of N tokens over K words is N log2 K bits; the ideal length under their own counts is N times the
-entropy, under a model q it is -Σ log2 q. No coder that codes token by token does better.
+The fixed rate of N tokens over K words is N log2 K bits. Under a model q that both sides have beforehand they take
+-Σ log2 q, and a file comes within a few bits of it. N times the entropy of their own counts says how evenly words are
+used; it is no rate of a file, which would have to hold the counts, and of few tokens it is far below any.
 
 Bjøntegaard difference: with quality as a function of log10(rate), or the reverse, interpolated by a monotone cubic
 through the measured points, the mean gap between two curves over what they share: BD-rate in per cent at equal
@@ -10,7 +11,7 @@ Sources: G. Bjøntegaard, VCEG-M33, 2001; the interpolation is that of JVET's co
 Butland, SIAM J. Sci. Stat. Comput. 5, 1984).
 """
 
-__all__ = ["bd_quality", "bd_rate", "bits_per_pixel", "fixed_bits", "ideal_bits", "model_bits"]
+__all__ = ["bd_quality", "bd_rate", "bits_per_pixel", "empirical_entropy_bits", "fixed_bits", "model_bits"]
 
 import math
 from collections.abc import Sequence
@@ -36,8 +37,8 @@ def fixed_bits(tokens: int, size: int) -> float:
     return tokens * math.log2(size)
 
 
-def ideal_bits(counts: np.ndarray) -> float:
-    """Bits of all tokens under their own counts: N times the entropy, the description of the counts not included.
+def empirical_entropy_bits(counts: np.ndarray) -> float:
+    """N times the entropy of the counts themselves; neither a rate nor a bound, as the counts are not described.
 
     Args:
         counts: Tokens of each word, integers from 0 up, shape (K,).

@@ -94,6 +94,11 @@ class Given:
     latents: Tensor
     keep: tuple[Tensor, ...]
 
+    def of(self, number: int) -> "Given":
+        """What one picture of a batch is held to."""
+        latents, *keep = (each[number % len(each)][None] for each in (self.latents, *self.keep))
+        return Given(latents, tuple(keep))
+
 
 @dataclass(frozen=True)
 class Stage:

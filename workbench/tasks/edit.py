@@ -5,7 +5,7 @@ that what is drawn anew fits what stays. The answer is the generator's own pictu
 gives it back, in its size.
 """
 
-__all__ = ["extend", "fill", "redraw_details"]
+__all__ = ["ALMOST_ALL", "extend", "fill", "mask_warning", "painted_share", "redraw_details"]
 
 from collections.abc import Iterator
 
@@ -17,6 +17,23 @@ from workbench.images.crops import square_picture
 from workbench.models.load import Pair
 from workbench.models.sampling import Given, keep_coarse, keep_outside
 from workbench.tasks.generate import UNWATCHED, Drawn, Order, Watch, check_order, draw, numbered
+
+ALMOST_ALL = 0.95  # a mask that paints more is likely to have been read otherwise than it was meant
+
+
+def painted_share(mask: np.ndarray) -> float:
+    """Share of the centre square of a mask, bool (H, W), that is painted; this square is what :func:`fill` uses."""
+    return float(_square(mask).mean())
+
+
+def mask_warning(share: float) -> str | None:
+    """What to say of a mask that paints almost everything; None for any other. One that paints nothing is an error."""
+    if share > ALMOST_ALL:
+        return (
+            f"the mask paints {share:.1%} of the picture, so that hardly anything of it stays; "
+            "painted is what is not transparent, or lighter than mid grey where nothing is transparent"
+        )
+    return None
 
 
 def fill(pair: Pair, image: np.ndarray, mask: np.ndarray, order: Order, *, watch: Watch = UNWATCHED) -> Iterator[Drawn]:
@@ -38,14 +55,12 @@ def fill(pair: Pair, image: np.ndarray, mask: np.ndarray, order: Order, *, watch
         raise InputError(
             f"the mask must have the proportions of the picture, got {mask_width}×{mask_height} for {width}×{height}"
         )
-    side = min(mask.shape)
-    top, left = (mask_height - side) // 2, (mask_width - side) // 2
-    painted = torch.from_numpy(mask[top : top + side, left : left + side].copy())
-    if not painted.any():
+    share = painted_share(mask)
+    if share == 0:
         raise InputError("nothing is masked in the centre square of the picture: paint over what is to be drawn anew")
+    painted = torch.from_numpy(_square(mask).copy())
     keep = keep_outside(painted[None], pair.generator.scales)
-    share = float(painted.float().mean())
-    yield from _held(pair, pair.tokenizer.fit(image), keep, f"filled {share:.0%} of a picture", order, watch)
+    yield from _held(pair, pair.tokenizer.prepare(image), keep, f"filled {share:.0%} of a picture", order, watch)
 
 
 def extend(pair: Pair, image: np.ndarray, border: float, order: Order, *, watch: Watch = UNWATCHED) -> Iterator[Drawn]:
@@ -68,7 +83,7 @@ def extend(pair: Pair, image: np.ndarray, border: float, order: Order, *, watch:
         raise InputError(
             f"the border must be above {0.5 / cells:.3f} and below 0.5 of the side, in steps of 1/{cells}, got {border}"
         )
-    square = pair.tokenizer.fit(image)
+    square = pair.tokenizer.prepare(image)
     pixels = wide * side // cells
     inner = square_picture(square, side - 2 * pixels)
     canvas = np.pad(inner, ((pixels, pixels), (pixels, pixels), (0, 0)), mode="edge")
@@ -98,7 +113,14 @@ def redraw_details(
     if not 1 <= kept < len(scales):
         raise InputError(f"expected 1 to {len(scales) - 1} scales to keep, of {len(scales)}, got {kept}")
     words = f"kept {kept} of {len(scales)} scales of a picture"
-    yield from _held(pair, pair.tokenizer.fit(image), keep_coarse(kept, scales), words, order, watch)
+    yield from _held(pair, pair.tokenizer.prepare(image), keep_coarse(kept, scales), words, order, watch)
+
+
+def _square(mask: np.ndarray) -> np.ndarray:
+    """The centre square of an array (H, W)."""
+    side = min(mask.shape)
+    top, left = ((length - side) // 2 for length in mask.shape)
+    return mask[top : top + side, left : left + side]
 
 
 def _held(

@@ -1,7 +1,7 @@
 """Generate: pictures of a class, drawn scale by scale, each of which knows how it was drawn.
 
-A batch is drawn together from one seed, so that a picture is told by the seed, its place in the batch and the batch's
-classes. The same settings give the same pictures on the same machine.
+Every picture of a batch has a seed of its own, the batch's seed plus its place (modulo 2³¹), and goes through the
+network by itself: drawn again alone, from that seed and class, it is the same bit for bit on the same machine.
 """
 
 __all__ = [
@@ -19,8 +19,10 @@ __all__ = [
     "generate",
     "in_turn",
     "interpolate",
+    "joined",
     "numbered",
     "picture_grid",
+    "picture_seed",
     "write_grid",
     "write_pictures",
 ]
@@ -47,8 +49,9 @@ from workbench.models.generator import class_index
 from workbench.models.load import Pair
 from workbench.models.sampling import CONTROL_PRESETS, Controls, Given, check_controls, sample
 from workbench.progress import Progress, no_progress
+from workbench.tasks.rehearse import rehearse_sampling
 
-MAX_PICTURES = 64  # of one batch
+MAX_PICTURES = 64  # at once
 MAX_SEED = 2**31 - 1
 
 
@@ -95,6 +98,7 @@ class Settings:
         seed: Of the batch.
         controls: How tokens were drawn.
         edit: What was done to a given picture, in words; None where there was none.
+        alike: Whether all pictures have the batch's own seed, as those between two classes have.
     """
 
     model: str
@@ -104,11 +108,18 @@ class Settings:
     seed: int
     controls: Controls
     edit: str | None = None
+    alike: bool = False
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seed of each picture."""
+        return tuple(picture_seed(self.seed, 0 if self.alike else number) for number in range(len(self.classes)))
 
     def row(self) -> dict[str, object]:
         """As plain values, for JSON and tables."""
         plain = asdict(self) | {"classes": list(self.classes), **asdict(self.controls), "version": __version__}
-        del plain["controls"]
+        plain["seeds"] = list(self.seeds)
+        del plain["controls"], plain["alike"]
         return plain
 
     def notes(self, number: int | None = None) -> dict[str, str]:
@@ -117,11 +128,13 @@ class Settings:
         Args:
             number: Place of the picture in the batch, from 0; None for a file with all of them.
         """
-        row = self.row() | ({} if number is None else {"picture": number, "class": self.classes[number]})
-        shown = ", ".join(dict.fromkeys(self.classes)) if number is None else self.classes[number]
+        row, shown, seed = self.row(), ", ".join(dict.fromkeys(self.classes)), self.seed
+        if number is not None:
+            shown, seed = self.classes[number], self.seeds[number]
+            row |= {"picture": number, "class": shown, "picture_seed": seed}
         return {
             "Software": f"lambda24-workbench {__version__}",
-            "Description": f"{shown}, drawn by {self.model} from seed {self.seed}",
+            "Description": f"{shown}, drawn by {self.model} from seed {seed}",
             "workbench": json.dumps(row, ensure_ascii=False),
         }
 
@@ -160,20 +173,31 @@ class Drawn:
         return (pictures * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
+def picture_seed(seed: int, number: int) -> int:
+    """The seed of a picture of a batch: the batch's seed plus its place from 0, modulo 2³¹."""
+    return (seed + number) % (MAX_SEED + 1)
+
+
 def fresh_seed() -> int:
     """A seed that nobody chose."""
     return secrets.randbelow(MAX_SEED + 1)
 
 
-def in_turn(pair: Pair, labels: Sequence[str | int], count: int) -> list[str | int]:
+def in_turn(pair: Pair, labels: Sequence[str | int], count: int, *, first: int = 0) -> list[str | int]:
     """A class for each of `count` pictures: those named, in turn; or all there are, if none is named.
+
+    Args:
+        pair: The models.
+        labels: The classes named.
+        count: How many pictures.
+        first: Pictures that had their turn before.
 
     Raises:
         InputError: if the number is out of range.
     """
     _check_count(count)
     chosen = list(labels) or list(pair.generator.classes)
-    return [chosen[number % len(chosen)] for number in range(count)]
+    return [chosen[number % len(chosen)] for number in range(first, first + count)]
 
 
 def check_order(pair: Pair, order: Order) -> None:
@@ -231,6 +255,7 @@ def interpolate(pair: Pair, order: Order, last: str | int, *, watch: Watch = UNW
     if int(ends.min()) < 0:
         raise InputError(f"expected classes to draw between, got {[*order.labels, last]}: 'none' is no class")
     kinds = torch.eye(len(classes))[ends]
+    rehearse_sampling(pair.generator)
     start, rows, names = time.perf_counter(), [], []
     for number in range(count):
         watch.progress(number / count, f"picture {number + 1} of {count}")
@@ -242,7 +267,7 @@ def interpolate(pair: Pair, order: Order, last: str | int, *, watch: Watch = UNW
             return
         drawn = stages[0]
         rows.append(drawn.indices)
-        settings = replace(drawn.settings, classes=tuple(names))
+        settings = replace(drawn.settings, classes=tuple(names), alike=True)
         seconds = time.perf_counter() - start
         yield replace(drawn, settings=settings, indices=np.concatenate(rows), seconds=seconds)
 
@@ -290,21 +315,33 @@ def draw(
         edit=edit,
     )
     device = model.start.device
-    luck = torch.Generator(device).manual_seed(order.seed)
+    rehearse_sampling(model)
     start, count = time.perf_counter(), len(model.scales)
-    stages = sample(
-        model,
-        pair.tokenizer.quantizer,
-        labels.to(device),
-        generator=luck,
-        controls=order.controls,
-        given=given,
-        stop=watch.stop,
-    )
-    for stage in stages:
-        indices = stage.indices.cpu().numpy()
-        watch.progress(indices.shape[1] / model.length, f"scale {stage.scale} of {model.scales[-1]}")
-        yield Drawn(settings, stage.scale, stage.step + 1, count, indices, time.perf_counter() - start, pair)
+    pictures = [
+        sample(
+            model,
+            pair.tokenizer.quantizer,
+            label.to(device),
+            generator=torch.Generator(device).manual_seed(seed),
+            controls=order.controls,
+            given=None if given is None else given.of(number),
+            stop=watch.stop,
+        )
+        for number, (label, seed) in enumerate(zip(labels.split(1), settings.seeds, strict=True))
+    ]
+    for stages in zip(*pictures, strict=False):  # where the drawing is stopped, some are a scale behind
+        indices = torch.cat([stage.indices for stage in stages]).cpu().numpy()
+        scale, step = stages[0].scale, stages[0].step
+        watch.progress(indices.shape[1] / model.length, f"scale {scale} of {model.scales[-1]}")
+        yield Drawn(settings, scale, step + 1, count, indices, time.perf_counter() - start, pair)
+
+
+def joined(parts: Sequence[Drawn]) -> Drawn:
+    """Batches that were drawn one after the other, as one: settings and tokens of all."""
+    first = parts[0]
+    settings = replace(first.settings, classes=tuple(name for part in parts for name in part.settings.classes))
+    indices = np.concatenate([part.indices for part in parts])
+    return replace(first, settings=settings, indices=indices, seconds=sum(part.seconds for part in parts))
 
 
 def finished(stages: Iterator[Drawn]) -> Drawn:
@@ -338,8 +375,14 @@ def write_grid(drawn: Drawn, path: Path, *, force: bool = False) -> None:
     write_png(picture_grid(drawn.images), path, force=force, text=drawn.settings.notes())
 
 
-def write_pictures(drawn: Drawn, folder: Path, *, force: bool = False) -> list[Path]:
+def write_pictures(drawn: Drawn, folder: Path, *, first: int = 0, force: bool = False) -> list[Path]:
     """Write each picture of a batch into a PNG of its own that knows its settings; returns their paths.
+
+    Args:
+        drawn: The batch.
+        folder: Where to.
+        first: Number of its first picture among all that are drawn.
+        force: Whether files that are there already may be replaced.
 
     Raises:
         ImageError: if a file exists and `force` is off, or it cannot be written.
@@ -347,6 +390,6 @@ def write_pictures(drawn: Drawn, folder: Path, *, force: bool = False) -> list[P
     paths = []
     for number, image in enumerate(drawn.images):
         name = re.sub(r"\W+", "-", drawn.settings.classes[number]).strip("-")
-        paths.append(folder / f"{name}-{drawn.settings.seed}-{number + 1:02}.png")
+        paths.append(folder / f"{name}-{picture_seed(drawn.settings.seed, -first)}-{first + number + 1:02}.png")
         write_png(image, paths[-1], force=force, text=drawn.settings.notes(number))
     return paths

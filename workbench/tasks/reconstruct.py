@@ -17,7 +17,6 @@ __all__ = [
 ]
 
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,12 +25,13 @@ from types import MappingProxyType
 import numpy as np
 
 from workbench.errors import ImageError, InputError, WorkbenchError
-from workbench.images.files import FoundImage, list_images, read_image, write_png
+from workbench.images.files import FoundImage, list_images, read_picture, write_png
 from workbench.metrics.distortion import measure
 from workbench.models.load import perceptual_distance
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer
 from workbench.progress import Progress, no_progress
+from workbench.tasks.names import distinct, result_names
+from workbench.tasks.rehearse import rehearse_search
 
 # The inferno colours (CC0, S. van der Walt and N. Smith) at nine even steps: dark is no error, light is much.
 _INFERNO = np.array(
@@ -92,7 +92,8 @@ class Batch:
     """What a batch gave.
 
     Attributes:
-        rows: One row a picture that worked: `input`, `output`, then :meth:`Reconstructed.row`.
+        rows: One row a picture that worked: `input`, `output`, then :meth:`Reconstructed.row`; and `notes`, where there
+            is something to know of how it was read.
         mean: Mean of each measure over the pictures for which it says something, `bpp` and `seconds` too.
         errors: `(input, message)` of each picture that did not work.
     """
@@ -115,8 +116,8 @@ def reconstruct_image(
         effort: From 0 to 9: how long better codewords are searched; see :mod:`workbench.models.refine`.
         progress: Told the share done of that search.
     """
-    if isinstance(tokenizer, MultiScaleTokenizer):
-        image = tokenizer.fit(image)
+    image = tokenizer.prepare(image)
+    rehearse_search(tokenizer, ranked=effort > 0)
     start = time.perf_counter()
     result = tokenizer.reconstruct(image, effort=effort, progress=progress)
     seconds = time.perf_counter() - start
@@ -175,11 +176,8 @@ def token_map(indices: np.ndarray, tokenizer: Tokenizer, *, size: tuple[int, int
     """
     import torch
 
-    if isinstance(tokenizer, MultiScaleTokenizer):
-        codes = tokenizer.quantizer.indices_to_codes(torch.from_numpy(indices)[None])[0].movedim(0, -1)
-    else:
-        codes = tokenizer.quantizer.indices_to_codes(torch.from_numpy(indices), channel_first=False)
-    points = codes.double().flatten(0, 1).numpy()  # shape: (h·w, D)
+    codes = tokenizer.code_map(torch.from_numpy(indices)[None])[0].movedim(0, -1)
+    points = codes.double().flatten(0, 1).cpu().numpy()  # shape: (h·w, D)
     points = points - points.mean(axis=0)
     _, axes = np.linalg.eigh(points.T @ points)
     axes = axes[:, ::-1][:, :3]
@@ -198,8 +196,7 @@ def token_map(indices: np.ndarray, tokenizer: Tokenizer, *, size: tuple[int, int
 def find_jobs(inputs: Iterable[Path]) -> list[Job]:
     """List the pictures that a person named: files as they are, folders with everything below them.
 
-    A result is called after its picture, with `.png` for the suffix; where two pictures would share a name (`a.jpg` and
-    `a.png`), both keep their suffix and get `.png` after it.
+    A result is called after its picture, with `.png` for the suffix; see `tasks/names.py` where two would share a name.
 
     A path that does not exist is a job too, and fails when its turn comes, so that it does not stop the others.
 
@@ -209,14 +206,9 @@ def find_jobs(inputs: Iterable[Path]) -> list[Job]:
     found: list[FoundImage] = []
     for path in inputs:
         found += list_images([path]) if path.exists() else [FoundImage(path, Path(path.name))]
-    taken = Counter(picture.relative.with_suffix(".png") for picture in found)
-    jobs = []
-    for picture in found:
-        target = picture.relative.with_suffix(".png")
-        if taken[target] > 1:
-            target = picture.relative.with_name(picture.relative.name + ".png")
-        jobs.append(Job(picture.path, target))
-    return jobs
+    found = distinct(found)
+    names = result_names([picture.relative for picture in found], ".png")
+    return [Job(picture.path, name) for picture, name in zip(found, names, strict=True)]
 
 
 def reconstruct_files(
@@ -257,13 +249,15 @@ def reconstruct_files(
                 raise InputError(f"{target} already holds the result of another input of this run")
             if target.exists() and not force:  # known before the work is done, and checked again when it is written
                 raise ImageError(f"{target} exists; add --force to replace it, or name another folder with -o")
-            result = reconstruct_image(read_image(job.source), tokenizer, effort=effort)
+            picture = read_picture(job.source)
+            result = reconstruct_image(picture.pixels, tokenizer, effort=effort)
             write_png(result.image, target, force=force)
         except WorkbenchError as error:
             errors.append((str(job.source), str(error)))
         else:
             written.add(target)
-            rows.append({"input": str(job.source), "output": str(target), **result.row()})
+            notes = {"notes": list(picture.notes)} if picture.notes else {}
+            rows.append({"input": str(job.source), "output": str(target), **result.row(), **notes})
     if progress:
         progress(1.0, "done")
     return Batch(rows, _mean(rows), errors)
@@ -271,7 +265,7 @@ def reconstruct_files(
 
 def _mean(rows: Sequence[Mapping[str, object]]) -> dict[str, float | None]:
     """Mean of each figure over the rows that have it; None where no row has."""
-    skipped = {"input", "output", "width", "height", "reasons"}
+    skipped = {"input", "output", "width", "height", "reasons", "notes"}
     names = [name for name in (rows[0] if rows else {}) if name not in skipped]
     mean: dict[str, float | None] = {}
     for name in names:

@@ -7,8 +7,10 @@ nothing sent to anyone.
 
 __all__ = ["TABS", "build", "launch", "main"]
 
+import dataclasses
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,9 +20,12 @@ from typing import Annotated, Any
 import gradio as gr
 import typer
 
-from workbench.errors import InputError
+from workbench.errors import InputError, WorkbenchError
+from workbench.tasks.rehearse import rehearse_first_use
 from workbench.ui import codebook, compare, compress, generate, lattice, look, reconstruct, train
 from workbench.ui.context import Context
+from workbench.ui.links import restore_links
+from workbench.ui.strip import picture_strip
 
 MAX_UPLOAD = "20mb"
 MAX_QUEUE = 32
@@ -47,16 +52,20 @@ def build(context: Context | None = None) -> gr.Blocks:
     context = context or Context()
     with gr.Blocks(title="Λ24-SQ workbench", analytics_enabled=False, delete_cache=(600, 3600)) as page:
         look.header()
-        with gr.Tabs(elem_id="tabs"):
+        context = dataclasses.replace(context, picture=picture_strip(context))
+        with gr.Tabs(elem_id="tabs") as tabs:
             for title, lay_out in TABS.items():
-                with gr.Tab(title, id=title.lower(), elem_id=f"tab-{title.lower()}"):
+                with gr.Tab(title, id=title.lower(), elem_id=f"tab-{title.lower()}") as tab:
                     lay_out(context)
+                context.seen.append(tab.select)
+        for wish in context.wishes:
+            wish.text.render()
+            gr.on([page.load, *context.seen, *wish.changes], None, wish.inputs, wish.text, js=wish.script)
+        restore_links(context, page, tabs, [title.lower() for title in TABS])
         news = [page.load, *context.model_news]
         gr.on(news, context.refreshed_models, None, context.model_choices, **context.at_once)
         for function, shown in context.on_open:
             page.load(function, None, shown, **context.at_once)
-        for function, results in context.on_arrival:
-            page.load(function, None, results, api_visibility="private", **context.model_work)
     page.queue(max_size=MAX_QUEUE, default_concurrency_limit=4, api_open=False)
     return page
 
@@ -93,7 +102,11 @@ def main(args: Sequence[str] | None = None) -> None:
     """Start the app from a command line; returns when it is stopped."""
     program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     program.command()(_serve)
-    program(args)
+    try:
+        program(args)
+    except WorkbenchError as error:
+        sys.stderr.write(f"workbench: {error}\n")
+        sys.exit(1)
 
 
 def _serve(
@@ -113,6 +126,7 @@ def _serve(
     os.environ["GRADIO_TEMP_DIR"] = cache
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     try:
+        rehearse_first_use()
         launch(build(Context(tuple(allow_path or ()))), server_name=host, server_port=port, inbrowser=browser)
     finally:
         shutil.rmtree(cache, ignore_errors=True)

@@ -16,15 +16,17 @@ from workbench.errors import InputError
 from workbench.images.sources import open_source
 from workbench.models.load import load_tokenizer
 from workbench.models.tokenizer import Tokenizer
+from workbench.progress import Progress
 from workbench.tasks.explore import usage as use
 from workbench.tasks.explore import words
 from workbench.tasks.explore.code import CODES, view_code
 from workbench.tasks.plots import usage as usage_plots
-from workbench.ui.context import Context, shown_errors
+from workbench.ui.context import Context, shown_errors, shown_progress
 from workbench.ui.figures import cells, figures_table
+from workbench.ui.live import controls, live
 from workbench.ui.look import intro
 from workbench.ui.patches import FOLLOW_POINTER, PICK_WORD, lens_html, words_html
-from workbench.ui.pictures import picture_output
+from workbench.ui.pictures import example_name, picture_output
 
 _TOP = 24
 _PAUSE = 1.0  # seconds between two looks at a running count
@@ -50,7 +52,7 @@ def build(context: Context) -> None:
         with gr.Column(scale=4, min_width=300):
             model = context.model_choice(elem_id="codebook-model")
             files = gr.File(
-                label="Pictures or .tar shards; the examples if there are none",
+                label="Pictures or .tar shards; without any, yours and the examples",
                 file_count="multiple",
                 file_types=["image", ".tar"],
                 height=150,
@@ -63,9 +65,7 @@ def build(context: Context) -> None:
                 elem_id="codebook-folder",
             )
             limit = gr.Slider(1, 2000, 100, step=1, label="At most so many pictures")
-            with gr.Row():
-                run = gr.Button("Count", variant="primary", elem_id="codebook-run")
-                stop = gr.Button("Stop", elem_id="codebook-stop")
+            run = controls("Count", name="codebook")
             table = figures_table("How the codebook is used", elem_id="codebook-figures")
         with gr.Column(scale=7, min_width=320):
             rank = gr.Plot(label="Rank and frequency", show_label=False, elem_id="codebook-rank")
@@ -94,9 +94,7 @@ def build(context: Context) -> None:
             dimensions = gr.Radio([2, 3], value=2, label="Dimensions")
             most = gr.Slider(500, words.MOST, 2000, step=500, label="At most so many words")
             seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=2**31 - 1)
-            with gr.Row():
-                draw = gr.Button("Draw the map", variant="primary", elem_id="codebook-draw")
-                stop_map = gr.Button("Stop")
+            draw = controls("Draw the map", name="codebook-map-of")
             lens = gr.HTML(
                 label="The word", js_on_load=FOLLOW_POINTER, apply_default_css=False, elem_id="codebook-lens"
             )
@@ -113,18 +111,28 @@ def build(context: Context) -> None:
         limit: float,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio hands in the bar by this default
     ) -> Iterator[tuple[object, ...]]:
-        yield from _count(_places(context, files, folder), model, int(limit), progress)
+        yield from _count(_places(context, files, folder), model, int(limit), shown_progress(progress))
 
-    counting = run.click(
+    def shown(
+        picture: str | None, model: str, files: list[str] | None, folder: str, limit: float, progress: Progress
+    ) -> Iterator[tuple[object, ...]]:
+        places = _places(context, files, folder, picture)
+        yield from _count(places, model, int(limit), progress)
+
+    results = [table, rank, growth, shapes, scales, bars, word, counted]
+    gr.Button(visible=False).click(
         shown_errors(count),
         [model, files, folder, limit],
-        [table, rank, growth, shapes, scales, bars, word, counted],
+        results,
         api_name="usage",
         api_description="Count the words a model uses on pictures, shards or the examples.",
         **context.model_work,
     )
-    counting.success(_fullest, [counted, word], which, **context.at_once)
-    stop.click(None, None, None, cancels=[counting], api_visibility="private")
+    picture = context.the_picture()
+    counting = live(
+        context, run, shown, [picture, model, files, folder, limit], results, wants=[picture, model, files, limit]
+    )
+    counting.then(_fullest, [counted, word], which, **context.at_once)
     bars.select(_picked, counted, [word, which], **context.at_once)
     gr.on(
         [word.change, which.change],
@@ -134,34 +142,27 @@ def build(context: Context) -> None:
         trigger_mode="always_last",
         **context.at_once,
     )
-    mapping = gr.on(
-        [draw.click],
-        shown_errors(_map),
-        [counted, colouring, dimensions, most, seed],
-        [plot, lens],
-        api_visibility="private",
-        concurrency_id="map",
-        concurrency_limit=1,
-    )
-    stop_map.click(None, None, None, cancels=[mapping], api_visibility="private")
+    apart = {"concurrency_id": "map", "concurrency_limit": 1}
+    live(context, draw, _map, [counted, colouring, dimensions, most, seed], [plot, lens], wants=[], work=apart)
     save.click(shown_errors(_save), counted, saved, api_visibility="private")
 
 
-def _places(context: Context, files: list[str] | None, folder: str | None) -> list[Path]:
-    """What is counted: the uploads and the folder, or the examples."""
+def _places(context: Context, files: list[str] | None, folder: str | None, picture: str | None = None) -> list[Path]:
+    """What is counted: the uploads and the folder, or the picture of the page and the examples."""
     places = [Path(file) for file in files or ()]
     if folder and folder.strip():
         places.append(context.folder(folder))
-    return places or context.examples()
+    mine = [Path(picture)] if picture and not example_name(picture) else []
+    return places or mine + context.examples()
 
 
-def _count(places: list[Path], model: str, limit: int, progress: gr.Progress) -> Iterator[tuple[object, ...]]:
+def _count(places: list[Path], model: str, limit: int, progress: Progress) -> Iterator[tuple[object, ...]]:
     """Answers of the tab while the pictures are counted, and the last one when they are."""
     tokenizer = load_tokenizer(model)
     shown = 0.0
     for report in use.stream_usage(open_source(places), tokenizer, limit=limit):
         last = report.met == report.total
-        progress((report.met, report.total), desc="Counting", unit="pictures")
+        progress(report.met / report.total, f"{report.met:,} of {report.total:,} pictures")
         if report.pictures and (last or time.monotonic() - shown > _PAUSE):
             yield _answer(report, model, tokenizer if last else None)
             shown = time.monotonic()
@@ -223,7 +224,7 @@ def _light(counted: Counted | None, word: float | None, which: float) -> np.ndar
 
 
 def _map(
-    counted: Counted | None, colouring: str, dimensions: int, most: float, seed: float | None
+    counted: Counted | None, colouring: str, dimensions: int, most: float, seed: float | None, progress: Progress
 ) -> Iterator[tuple[object, str]]:
     """The map by principal axes, and then by UMAP."""
     if counted is None:
@@ -235,6 +236,7 @@ def _map(
     plain = words.map_words(*ranked, tokenizer, most=int(most), dimensions=int(dimensions), seed=int(seed or 0))
     sheet = lens_html(plain.patches)
     yield usage_plots.map_plot(plain, colouring=colouring, shape_names=names).figure, sheet
+    progress(0.2, "UMAP")
     fine = words.with_umap(plain, tokenizer, seed=int(seed or 0))
     yield usage_plots.map_plot(fine, colouring=colouring, shape_names=names).figure, sheet
 

@@ -2,17 +2,22 @@
 
 __all__ = ["build"]
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import gradio as gr
 import numpy as np
 
+from workbench.errors import InputError
 from workbench.images.files import read_image
 from workbench.models.load import default_tokenizer, load_tokenizer
+from workbench.progress import Progress
 from workbench.tasks.compare import Comparison, compare_codes, compare_models, matched_models, winners
 from workbench.tasks.plots.figures import ACCENT, dress
 from workbench.ui.context import Context, shown_errors, shown_progress
-from workbench.ui.gallery import gallery, item
+from workbench.ui.live import by_example, controls, live
 from workbench.ui.look import intro
-from workbench.ui.pictures import picture_input
+from workbench.ui.viewer import item, shown, viewer
 
 _MATCHED, _CODES = "Matched tokenizers", "Only the code"
 _SIDE = 768  # pixels a side of what is compared at most: the gallery holds a dozen pictures
@@ -24,7 +29,8 @@ _COLUMNS = (
 )  # fmt: skip
 _NOTES = {
     _MATCHED: "Same body, data, steps and loss; only the quantizer differs, and each decoder knows its own code. "
-    "A ★ marks the best in a column.",
+    "A ★ marks the best in a column. `leaf` is a distance between features of a small network of our own: "
+    "lower is better.",
     _CODES: "One encoder and one decoder, trained for the Leech shell; only the code under them changes, and `none` "
     "passes the vectors as they are. **The decoder was trained for another code** than most of these, so this shows "
     "what a code does to a vector, not which quantizer trains best.",
@@ -33,36 +39,30 @@ _NOTES = {
 
 def build(context: Context) -> None:
     """Lay out the tab inside `gr.Blocks`."""
-    examples = context.examples()
     intro(
         "Which quantizer keeps more?",
-        "The same picture through each of them. Point at a picture to enlarge the same place in all; "
-        "click a column's head to sort by it.",
+        "The same picture through each of them; zoom into one and all show the same place. A click on a column's head "
+        "sorts by it.",
     )
+    picture = context.the_picture()
     with gr.Row(equal_height=False):
-        with gr.Column(scale=3, min_width=300):
-            picture = picture_input(
-                "Your picture", value=examples[0] if examples else None, height=260, elem_id="compare-input"
-            )
-            gr.Examples(
-                [[str(path)] for path in examples], picture, label="Or one of these", elem_id="compare-examples"
-            )
+        with gr.Column(scale=3, min_width=280):
             what = gr.Radio([_MATCHED, _CODES], value=_MATCHED, label="What is swapped", elem_id="compare-what")
-            run = gr.Button("Compare", variant="primary", size="lg", elem_id="compare-run")
+            run = controls("Compare", name="compare")
             note = gr.Markdown(_NOTES[_MATCHED], elem_id="compare-note")
         with gr.Column(scale=9, min_width=320):
-            pictures = gallery("What came back", elem_id="compare-gallery")
-    with gr.Row(equal_height=False):
-        table = gr.Dataframe(
-            headers=["", *(title for _, title, _ in _COLUMNS)],
-            label="Figures",
-            interactive=False,
-            wrap=True,
-            elem_id="compare-table",
-        )
-    plot = gr.Plot(label="PSNR", show_label=False, elem_id="compare-plot")
+            pictures = viewer("What came back", mode="all", elem_id="compare-viewer")
+    table = gr.Dataframe(
+        headers=["", *(title for _, title, _ in _COLUMNS)],
+        label="Figures",
+        interactive=False,
+        wrap=True,
+        elem_id="compare-table",
+        elem_classes="result",
+    )
+    plot = gr.Plot(label="PSNR", show_label=False, elem_id="compare-plot", elem_classes="result")
     what.change(lambda chosen: _NOTES[chosen], what, note, **context.at_once)
-    run.click(
+    gr.Button(visible=False).click(
         shown_errors(_compare),
         [picture, what],
         [pictures, table, plot],
@@ -70,22 +70,44 @@ def build(context: Context) -> None:
         api_description="One picture through the matched tokenizers, or through several codes under one model.",
         **context.model_work,
     )
+    context.linked["swap"] = what
+    live(context, run, _shown, [picture, what], [pictures, table, plot], shared=by_example)
 
 
 def _compare(path: str | None, what: str, progress: gr.Progress = gr.Progress()) -> tuple[object, ...]:  # noqa: B008
-    """The answer of the tab; Gradio hands in the progress bar by its default value."""
-    if path is None:
-        raise gr.Error("Choose a picture first: upload one, paste one, or take an example.", print_exception=False)
+    """The answer of the endpoint; Gradio hands in the progress bar by its default value."""
+    *_, last = _shown(path, what, shown_progress(progress))
+    return last
+
+
+def _shown(path: str | None, what: str, progress: Progress) -> Iterator[tuple[object, ...]]:
+    """What the tab shows: one picture after the other."""
+    image, name = _read(path), Path(str(path)).stem
+    items = [item("original", image, f"{image.shape[1]} × {image.shape[0]}", file=name)]
+    for answers in _answers(image, what, progress):
+        fresh = answers[len(items) - 1 :]
+        items += [item(_short(each), each.image, _note(each), file=f"{name}-{_short(each)}") for each in fresh]
+        yield shown(items, image.shape[:2]), _table(answers), _bars(answers)
+
+
+def _answers(image: np.ndarray, what: str, progress: Progress) -> Iterator[list[Comparison]]:
+    """The answers so far: after each of the matched models, or of all codes together."""
     if what not in _NOTES:
-        raise gr.Error(f"Swap either '{_MATCHED}' or '{_CODES}'.", print_exception=False)
-    image = _reduced(read_image(path))
-    if what == _MATCHED:
-        answers = compare_models(image, matched_models(), progress=shown_progress(progress))
-    else:
-        answers = compare_codes(image, load_tokenizer(default_tokenizer()))
-    best = winners(answers)
-    original = item("original", f"{image.shape[1]} × {image.shape[0]}", image)
-    return {"items": [original, *(_shown(answer) for answer in answers)]}, _table(answers, best), _bars(answers)
+        raise InputError(f"swap either '{_MATCHED}' or '{_CODES}', not {what!r}")
+    if what == _CODES:
+        yield compare_codes(image, load_tokenizer(default_tokenizer()))
+        return
+    names, answers = matched_models(), []
+    for number, name in enumerate(names):
+        progress(number / len(names), name)
+        answers = answers + compare_models(image, [name])
+        yield answers
+
+
+def _read(path: str | None) -> np.ndarray:
+    if path is None:
+        raise InputError("choose a picture first: upload one, paste one, or take an example")
+    return _reduced(read_image(path, name=Path(path).name))
 
 
 def _reduced(image: np.ndarray) -> np.ndarray:
@@ -94,30 +116,35 @@ def _reduced(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image[top : top + _SIDE, left : left + _SIDE])
 
 
-def _shown(answer: Comparison) -> object:
+def _short(answer: Comparison) -> str:
+    return answer.name.removeprefix("compare-")
+
+
+def _note(answer: Comparison) -> str:
     psnr, bpp = answer.figures.get("psnr"), answer.figures.get("bpp")
-    note = ", ".join(
-        text for text in (psnr and f"{psnr:.2f} dB", bpp and f"{bpp:.3f} bits a pixel") if isinstance(text, str)
-    )
-    return item(answer.name.removeprefix("compare-"), note, answer.image)
+    return ", ".join(([f"{psnr:.2f} dB"] if psnr else []) + ([f"{bpp:.3f} bits/pixel"] if bpp else []))
 
 
-def _table(answers: list[Comparison], best: dict[str, str]) -> list[list[object]]:
-    rows = []
+def _table(answers: list[Comparison]) -> dict[str, object]:
+    """Figures as numbers, so that they can be sorted, and how each is shown: all its digits, a ★ on the best."""
+    best = winners(answers)
+    data, display, styles = [], [], []
     for answer in answers:
-        stars = "★" * sum(best.get(key) == answer.name for key, _, _ in _COLUMNS)
-        cells = [
-            None if (value := answer.figures.get(key)) is None else round(float(value), digits)
-            for key, _, digits in _COLUMNS
-        ]
-        rows.append([f"{answer.name.removeprefix('compare-')} {stars}".strip(), *cells])
-    return rows
+        figures = [answer.figures.get(key) for key, _, _ in _COLUMNS]
+        wins = [best.get(key) == answer.name for key, _, _ in _COLUMNS]
+        forms = [f",.{digits}f" for _, _, digits in _COLUMNS]
+        data.append([_short(answer), *(None if value is None else float(value) for value in figures)])
+        cells = ["–" if value is None else format(value, form) for value, form in zip(figures, forms, strict=True)]
+        display.append([_short(answer), *(f"{cell} ★" if win else cell for cell, win in zip(cells, wins, strict=True))])
+        styles.append(["", *("font-weight: 700" if win else "" for win in wins)])
+    headers = ["", *(title for _, title, _ in _COLUMNS)]
+    return {"headers": headers, "data": data, "metadata": {"display_value": display, "styling": styles}}
 
 
 def _bars(answers: list[Comparison]) -> object:
     import plotly.graph_objects as go
 
-    measured = {answer.name.removeprefix("compare-"): answer.figures.get("psnr") for answer in answers}
+    measured = {_short(answer): answer.figures.get("psnr") for answer in answers}
     ranked = sorted(((value, name) for name, value in measured.items() if value is not None), reverse=True)
     values, names = [value for value, _ in ranked], [name for _, name in ranked]
     texts = [f"{value:.2f}" for value in values]

@@ -5,7 +5,9 @@ __all__ = ["build"]
 import functools
 import math
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -15,9 +17,10 @@ from workbench import hub
 from workbench.coding.container import OVERHEAD
 from workbench.coding.tables import load_tables
 from workbench.errors import ContainerError, InputError, UnknownModelError, WorkbenchError
-from workbench.images.files import read_image
+from workbench.images.files import Picture, read_picture
 from workbench.metrics.distortion import psnr
 from workbench.models import load as catalogue
+from workbench.progress import Progress
 from workbench.tasks.compress.baselines import AtSize, compare_at_size, curve_plot, our_curve, picture_curves
 from workbench.tasks.compress.codec import Codec, codec_for, qualities
 from workbench.tasks.compress.picture import (
@@ -30,9 +33,10 @@ from workbench.tasks.compress.picture import (
 )
 from workbench.ui.context import Context, effort_choice, shown_errors, shown_progress
 from workbench.ui.figures import cells, figures_table
-from workbench.ui.gallery import gallery, item
+from workbench.ui.live import by_example, controls, live
 from workbench.ui.look import intro
-from workbench.ui.pictures import only_uploads, picture_input, picture_output
+from workbench.ui.pictures import only_uploads, picture_output
+from workbench.ui.viewer import item, shown, viewer
 
 _BEST = "best"
 _ENTROPIES = (_BEST, "context", "static", "fixed")
@@ -47,59 +51,76 @@ _FACTS = (
 
 def build(context: Context) -> None:
     """Lay out the tab inside `gr.Blocks`."""
-    examples = context.examples()
-    rates = list(qualities())
     intro(
-        "How small is a picture in words?",
+        "How small is a picture in codewords?",
         "Tokens are bits. Written one after the other, by how likely each one is, they make a file that gives the same "
         "tokens on every machine, or is refused. Transparency is laid on white first.",
     )
+    picture = context.the_picture()
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=300):
-            picture = picture_input(
-                "Your picture", value=examples[0] if examples else None, height=260, elem_id="compress-input"
-            )
-            gr.Examples(
-                [[str(path)] for path in examples], picture, label="Or one of these", elem_id="compress-examples"
-            )
-            rate = gr.Radio(
-                [(str(one), one) for one in rates],
-                value=2 if 2 in rates else next(iter(rates), None),
-                label="Rate",
-                elem_id="compress-rate",
-            )
-            entropy = gr.Radio(
-                list(_ENTROPIES),
-                value=_BEST,
-                label="Entropy model",
-                info="Who says how likely a word is: nobody (fixed), counts (static), or its neighbours (context).",
-                elem_id="compress-entropy",
-            )
-            effort = effort_choice(elem_id="compress-effort")
-            trade = gr.Slider(
-                0,
-                0.06,
-                value=TRADE,
-                step=0.002,
-                label="λ",
-                info="What a bit is worth in that search: more gives smaller files and less detail.",
-                elem_id="compress-lambda",
-            )
-            run = gr.Button("Compress", variant="primary", size="lg", elem_id="compress-run")
-        with gr.Column(scale=8, min_width=320):
-            slider = gr.ImageSlider(
-                label="Before and after",
-                format="png",
-                type="filepath",
-                interactive=False,
-                max_height=520,
-                elem_id="compress-slider",
-            )
+            rate, entropy, effort, trade = _settings()
+            run = controls("Compress", name="compress")
             file = gr.File(label=f"The {SUFFIX} file", interactive=False, height=90, elem_id="compress-file")
+        with gr.Column(scale=8, min_width=320):
+            pictures = viewer("The picture, the file and other codecs of as many bytes", elem_id="compress-viewer")
             figures = figures_table("What it costs", elem_id="compress-figures")
-    gr.Markdown("### As many bytes, other codecs\nPoint at a picture to enlarge the same place in all.")
-    beside = gallery("At equal size", elem_id="compress-gallery")
-    plot = gr.Plot(label="Rate and distortion", show_label=False, elem_id="compress-plot")
+    plot = gr.Plot(label="Rate and distortion", show_label=False, elem_id="compress-plot", elem_classes="result")
+    gr.on(None, _rates, None, rate, **context.at_once)
+    gr.on(None, _entropies, rate, entropy, **context.at_once)
+    gr.Button(visible=False).click(
+        shown_errors(_encode),
+        [picture, rate, entropy],
+        [file, gr.ImageSlider(label="Before and after", format="png", type="filepath", visible=False), figures],
+        api_name="encode",
+        api_description=f"Compress a picture: the {SUFFIX} file, before and after, and the figures.",
+        **context.model_work,
+    )
+    context.linked.update(rate=rate, entropy=entropy)
+    live(
+        context,
+        run,
+        _shown,
+        [picture, rate, entropy, effort, trade],
+        [file, pictures, figures, plot],
+        shared=by_example,
+    )
+    _back_again(context)
+
+
+def _settings() -> tuple[gr.Radio, gr.Radio, gr.Slider, gr.Slider]:
+    """Lay out rate, entropy model, effort and λ."""
+    rates = list(qualities())
+    rate = gr.Radio(
+        [(str(one), one) for one in rates],
+        value=2 if 2 in rates else next(iter(rates), None),
+        label="Rate",
+        info="At most; the entropy model makes it less.",
+        elem_id="compress-rate",
+    )
+    entropy = gr.Radio(
+        list(_ENTROPIES),
+        value=_BEST,
+        label="Entropy model",
+        info="How likely a codeword is: all alike (fixed), by counts (static), by its neighbours (context).",
+        elem_id="compress-entropy",
+    )
+    with gr.Accordion("Search for better codewords", open=False, elem_id="compress-search"):
+        effort = effort_choice(elem_id="compress-effort")
+        trade = gr.Slider(
+            0,
+            0.06,
+            value=TRADE,
+            step=0.002,
+            label="λ",
+            info="What a bit is worth in that search: more gives smaller files and less detail.",
+            elem_id="compress-lambda",
+        )
+    return rate, entropy, effort, trade
+
+
+def _back_again(context: Context) -> None:
+    """Lay out the way from a file to its picture."""
     intro("And back again", f"Drop a {SUFFIX} file. What is cut, changed, or made with another model gives no picture.")
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=300):
@@ -110,28 +131,6 @@ def build(context: Context) -> None:
             back = picture_output("The picture in it", height=360, elem_id="decompress-picture")
         with gr.Column(scale=7, min_width=320):
             facts = figures_table("What stands in it", elem_id="decompress-figures")
-
-    gr.on(None, _rates, None, rate, **context.at_once)
-    gr.on(None, _entropies, rate, entropy, **context.at_once)
-    gr.Button(visible=False).click(
-        shown_errors(_encode),
-        [picture, rate, entropy],
-        [file, slider, figures],
-        api_name="encode",
-        api_description=f"Compress a picture: the {SUFFIX} file, before and after, and the figures.",
-        **context.model_work,
-    )
-    chosen = [picture, rate, entropy, effort, trade]
-    encoded = gr.on(
-        [run.click, picture.upload],
-        shown_errors(_encode),
-        chosen,
-        [file, slider, figures],
-        api_visibility="private",
-        **context.model_work,
-    )
-    compared = encoded.success(shown_errors(_beside), chosen, beside, api_visibility="private", **context.model_work)
-    compared.success(shown_errors(_curves), chosen, plot, api_visibility="private", **context.model_work)
     given.clear(_nothing, None, [back, facts], **context.at_once)
     given.upload(_nothing, None, [back, facts], **context.at_once).then(
         shown_errors(_decode),
@@ -179,10 +178,10 @@ def _entropies(quality: int | None) -> gr.Radio:
 # ---- a picture becomes a file
 
 
-def _read(path: str | None) -> np.ndarray:
+def _read(path: str | None) -> Picture:
     if path is None:
         raise InputError("choose a picture first: upload one, paste one, or take an example")
-    return read_image(path, name=Path(path).name)
+    return read_picture(path, name=Path(path).name)
 
 
 def _codec(quality: int | None) -> Codec:
@@ -199,24 +198,49 @@ def _encode(
     path: str | None,
     quality: int | None,
     entropy: str,
-    effort: int = 0,
-    trade: float = TRADE,
     progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio hands in the bar by this default
 ) -> tuple[object, ...]:
-    """The answer of the tab to a picture, a rate, an entropy model and how long to search."""
-    image, codec = _read(path), _codec(quality)
-    search = {"effort": int(effort), "trade": float(trade), "progress": shown_progress(progress)}
-    result = compress_image(image, codec, entropy=_entropy(entropy), **search)
+    """The answer of the endpoint to a picture, a rate and an entropy model."""
+    picture = _read(path)
+    file, back, table = _written(path, picture, _codec(quality), entropy, {"progress": shown_progress(progress)})
+    return file, (picture.pixels, back), table
+
+
+def _written(
+    path: str | None, picture: Picture, codec: Codec, entropy: str, search: dict[str, Any]
+) -> tuple[str, np.ndarray, dict[str, object]]:
+    """The file of a picture, the picture in it, and the figures."""
+    result = compress_image(picture.pixels, codec, entropy=_entropy(entropy), **search)
     back = decompress_image(result.data, codec=codec)
     folder = Path(tempfile.mkdtemp(dir=get_upload_folder()))
     target = folder / f"{Path(str(path)).stem}{SUFFIX}"
     target.write_bytes(result.data)
-    table = _costs(result, codec, image, back.image, Path(str(path)).stat().st_size)
-    return str(target), (image, back.image), table
+    return str(target), back.image, _costs(result, codec, picture, back.image, Path(str(path)).stat().st_size)
 
 
-def _costs(result: Compressed, codec: Codec, image: np.ndarray, back: np.ndarray, uploaded: int) -> dict[str, object]:
+def _shown(
+    path: str | None, quality: int | None, entropy: str, effort: float, trade: float, progress: Progress
+) -> Iterator[tuple[object, ...]]:
+    """What the tab shows: the file, then what other codecs make of as many bytes, then the curves."""
+    picture, codec, name = _read(path), _codec(quality), Path(str(path)).stem
+    whole = picture.pixels
+    search = {"effort": int(effort), "trade": float(trade), "progress": progress}
+    file, back, table = _written(path, picture, codec, entropy, search)
+    size, image = Path(file).stat().st_size, _part(whole)
+    part = "" if image.shape == whole.shape else "its middle, compressed by itself"
+    ours = item(f"rate {quality}", back, f"{size:,} bytes, {psnr(whole, back):.2f} dB", file=f"{name}-rate-{quality}")
+    original = item("original", whole, _pixels(whole), file=name)
+    yield file, shown([original, ours], whole.shape[:2]), table, gr.skip()
+    _, others = compare_at_size(image, codec, entropy=_entropy(entropy), **search)
+    items = [item("original", image, part or _pixels(image), file=name)]
+    items += [item(one.name, one.image, _note(one), file=f"{name}-{one.name}") for one in others]
+    yield gr.skip(), shown(items, image.shape[:2]), gr.skip(), gr.skip()
+    yield gr.skip(), gr.skip(), gr.skip(), _curves(image, int(quality or 0), entropy, search)
+
+
+def _costs(result: Compressed, codec: Codec, picture: Picture, back: np.ndarray, uploaded: int) -> dict[str, object]:
     """The figures of a file as the table shows them."""
+    image = picture.pixels
     row, size, raw = result.row(), len(result.data), image.size
     quality, tokens = psnr(image, back), result.container.tokens
     rows = [
@@ -235,6 +259,8 @@ def _costs(result: Compressed, codec: Codec, image: np.ndarray, back: np.ndarray
         ("PSNR", f"{quality:.2f} dB", "higher is better; 3 dB is half the squared error"),
         ("Time", f"{result.seconds:.2f} s", "tokenizer and coder, on this machine"),
     ]
+    rows += [("Note", "", note) for note in picture.notes]
+    row |= {"notes": list(picture.notes)} if picture.notes else {}
     return cells(rows, {**row, "psnr": quality if math.isfinite(quality) else None})
 
 
@@ -256,43 +282,18 @@ def _part(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image[top : top + _SIDE, left : left + _SIDE])
 
 
-def _beside(
-    path: str | None,
-    quality: int | None,
-    entropy: str,
-    effort: int,
-    trade: float,
-    progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio hands in the bar by this default
-) -> dict[str, object]:
-    """What every codec makes of the picture with as many bytes."""
-    whole, codec = _read(path), _codec(quality)
-    image = _part(whole)
-    search = {"effort": int(effort), "trade": float(trade), "progress": shown_progress(progress)}
-    _, shown = compare_at_size(image, codec, entropy=_entropy(entropy), **search)
-    note = _pixels(image) + ("" if image.shape == whole.shape else ": its middle, compressed by itself")
-    return {"items": [item("original", note, image), *(_shown(one) for one in shown)]}
+def _note(one: AtSize) -> str:
+    return f"{one.bytes:,} bytes" + ("" if one.fits else ", its smallest") + f", {one.psnr:.2f} dB"
 
 
-def _shown(one: AtSize) -> object:
-    size = f"{one.bytes:,} bytes" + ("" if one.fits else ", its smallest")
-    return item(one.name, f"{size}, {one.psnr:.2f} dB", one.image)
-
-
-def _curves(
-    path: str | None,
-    quality: int | None,
-    entropy: str,
-    effort: int,
-    trade: float,
-    progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio hands in the bar by this default
-) -> object:
-    """Rate and distortion of this picture: every rung at hand, the chosen one marked, and the other codecs."""
-    image, chosen = _part(_read(path)), _codec(quality)
-    codecs = [chosen if number == quality else codec_for(quality=number) for number in qualities()]
-    progress(0.2, desc="our rates")
-    ours = our_curve(image, codecs, entropy=_entropy(entropy), effort=int(effort), trade=float(trade))
-    progress(0.6, desc="other codecs")
-    return curve_plot(ours, picture_curves(image), chosen=list(qualities()).index(int(quality or 0)))
+def _curves(image: np.ndarray, quality: int, entropy: str, search: dict[str, Any]) -> object:
+    """Rate and distortion of this picture: every rate point at hand, the chosen one marked, and the other codecs."""
+    progress = search["progress"]
+    codecs = [codec_for(quality=number) for number in qualities()]
+    progress(0.2, "our rates")
+    ours = our_curve(image, codecs, entropy=_entropy(entropy), effort=search["effort"], trade=search["trade"])
+    progress(0.6, "other codecs")
+    return curve_plot(ours, picture_curves(image), chosen=list(qualities()).index(quality))
 
 
 # ---- a file becomes a picture

@@ -1,7 +1,8 @@
 """What a tab is given: the models there are, examples to start from, and the rules of the queue."""
 
-__all__ = ["Context", "effort_choice", "shown_errors", "shown_progress"]
+__all__ = ["Context", "Wish", "effort_choice", "shown_errors", "shown_progress"]
 
+import contextvars
 import functools
 import html
 import inspect
@@ -12,15 +13,35 @@ from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
+from gradio.context import LocalContext
 
 from workbench.errors import InputError, WorkbenchError, did_you_mean
+from workbench.lattices.jit import announced
 from workbench.models import load as catalogue
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.refine import MAX_EFFORT
 from workbench.tasks.compress.picture import EFFORT
 from workbench.ui.pictures import example_pictures
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a part of the page wants to see, as a text that is written by the page; see :mod:`workbench.ui.live`.
+
+    Attributes:
+        script: Makes the text from the inputs; nothing while the part is not seen.
+        inputs: The picture and the settings.
+        text: Where it is kept.
+        changes: Events after which it may be another.
+    """
+
+    script: str
+    inputs: list[gr.components.Component]
+    text: gr.Textbox
+    changes: list[Callable[..., object]]
 
 
 @dataclass(frozen=True)
@@ -37,8 +58,11 @@ class Context:
         offered: What each of them offers.
         model_news: Events after which there may be other models: the page reads the choices anew.
         on_open: What the page reads anew when it opens: functions, and where their answers are shown.
-        on_arrival: What is computed for somebody who opens the page, after it is shown: functions, and where their
-            answers go.
+        picture: The picture of every tab, by its path, and None only where there is no example to start from.
+        strip: What shows it at the top of the page: one, or none yet.
+        wishes: What the parts of the page want to see.
+        seen: Events after which another part of the page is seen.
+        linked: Inputs whose values stand in the address of the page, by their names there.
     """
 
     allow_paths: tuple[Path, ...] = ()
@@ -54,7 +78,11 @@ class Context:
     offered: list[Callable[[], list[str]]] = field(default_factory=list)
     model_news: list[Callable[..., object]] = field(default_factory=list)
     on_open: list[tuple[Callable[[], object], gr.components.Component]] = field(default_factory=list)
-    on_arrival: list[tuple[Callable[[], object], list[gr.components.Component]]] = field(default_factory=list)
+    picture: gr.Image | None = None
+    strip: list[gr.HTML] = field(default_factory=list)
+    wishes: list[Wish] = field(default_factory=list)
+    seen: list[Callable[..., object]] = field(default_factory=list)
+    linked: dict[str, gr.components.Component] = field(default_factory=dict)
 
     def folder(self, text: str) -> Path:
         """The folder that a person named, if it lies in one that the app was started with.
@@ -74,11 +102,11 @@ class Context:
 
     def models(self) -> list[str]:
         """Names of the tokenizers at hand, the default first."""
-        return [entry.name for entry in catalogue.tokenizers()]
+        return [entry.name for entry in catalogue.tokenizers(GridTokenizer)]
 
     def models_of_any_kind(self) -> list[str]:
         """The same with tokenizers of several scales."""
-        return [entry.name for entry in catalogue.tokenizers_of_any_kind()]
+        return [entry.name for entry in catalogue.tokenizers()]
 
     def generators(self) -> list[str]:
         """Names of the generators at hand, the default first."""
@@ -118,6 +146,12 @@ class Context:
         """Pictures to start from."""
         return example_pictures()
 
+    def the_picture(self) -> gr.Image:
+        """The input that holds the picture of every tab."""
+        if self.picture is None:
+            raise InputError("the page has no picture yet: lay it out before the tabs")
+        return self.picture
+
 
 def effort_choice(*, elem_id: str) -> gr.Slider:
     """How long better codewords are searched for the same decoder."""
@@ -136,6 +170,8 @@ def effort_choice(*, elem_id: str) -> gr.Slider:
 def shown_errors(function: Callable[P, R]) -> Callable[P, R]:
     """Turn our own errors into messages of the app; the text is shown as text, never as markup.
 
+    While kernels are compiled, a note on the page says so.
+
     A generator function stays one, so that Gradio streams its answers and can close it.
     """
     if inspect.isgeneratorfunction(function):
@@ -143,7 +179,8 @@ def shown_errors(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
         def streamed(*args: P.args, **kwargs: P.kwargs) -> Iterator[object]:
             try:
-                yield from function(*args, **kwargs)
+                with announced(_note()):
+                    yield from function(*args, **kwargs)
             except WorkbenchError as error:
                 raise _message(error) from error
 
@@ -152,7 +189,8 @@ def shown_errors(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return function(*args, **kwargs)
+            with announced(_note()):
+                return function(*args, **kwargs)
         except WorkbenchError as error:
             raise _message(error) from error
 
@@ -173,6 +211,13 @@ def _at_hand(offered: Callable[[], list[str]], name: object) -> str | None:
     if name is None or name in offered():
         return name  # type: ignore[return-value] - a name on offer is a text
     raise gr.Error(html.escape(did_you_mean("model", str(name), offered())), print_exception=False)
+
+
+def _note() -> Callable[[str], object]:
+    """Shows a text on the page whose event runs now, from whatever thread it is called."""
+    event = contextvars.copy_context()
+    awaited = event.get(LocalContext.event_id) is not None  # or the call is a program's, with no page to show it on
+    return lambda text: event.copy().run(gr.Info, text) if awaited else None
 
 
 def _message(error: WorkbenchError) -> gr.Error:

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import gradio as gr
 
+from workbench.progress import Progress
 from workbench.tasks.explore.family import CodeReport, list_codes
 from workbench.tasks.plots.figures import least_distance_plot
-from workbench.ui.context import shown_errors
+from workbench.ui.context import Context, shown_errors, shown_progress
+from workbench.ui.live import always, controls, live
 
 _CODES = (
     *("leech", "leech-published", "leech2", "leech3", "leech4", "bsq", "lfq", "fsq", "random", "fibonacci"),
@@ -29,7 +31,7 @@ _HEADS = (
 )
 
 
-def geometry_part() -> None:
+def geometry_part(context: Context) -> None:
     """Lay out the part inside the tab."""
     gr.Markdown(
         "The farther apart the codewords, the fewer directions are far from all of them. **δ_min** is the least "
@@ -38,28 +40,34 @@ def geometry_part() -> None:
         "can beat, and the error of random codewords. **Covering** is the error of the farthest direction."
     )
     chosen = gr.CheckboxGroup(list(_CODES), value=list(_FIRST), label="Codes", elem_id="geometry-codes")
-    with gr.Row():
-        run = gr.Button("Measure", variant="primary", size="sm", elem_id="geometry-run")
-        stop = gr.Button("Stop", size="sm")
+    run = controls("Measure", name="geometry")
     plot = gr.Plot(label="Least distances", show_label=False, elem_id="geometry-plot")
     table = gr.Dataframe(headers=list(_HEADS), label="Measured", interactive=False, wrap=True, elem_id="geometry-table")
 
-    def measure(names: list[str], progress: gr.Progress = gr.Progress()) -> Iterator[tuple[object, list]]:  # noqa: B008
-        reports: list[CodeReport] = []
-        for name in progress.tqdm(names, desc="Measuring", unit="codes"):
-            reports += list_codes([str(name)], samples=2000)
-            yield least_distance_plot(reports), [_row(report) for report in reports]
-
-    running = run.click(
-        shown_errors(measure),
+    work = {"concurrency_id": "measure", "concurrency_limit": 1}
+    gr.Button(visible=False).click(
+        shown_errors(_measured),
         chosen,
         [plot, table],
         api_name="codes",
         api_description="Least distance and mean error of codes, measured on the spot.",
-        concurrency_id="measure",
-        concurrency_limit=1,
+        **work,
     )
-    stop.click(None, None, None, cancels=[running], api_visibility="private")
+    live(context, run, _measure, [chosen], [plot, table], shared=always, work=work)
+
+
+def _measured(names: list[str], progress: gr.Progress = gr.Progress()) -> Iterator[tuple[object, list]]:  # noqa: B008
+    """The answers of the endpoint; Gradio hands in the progress bar by its default value."""
+    yield from _measure(names, shown_progress(progress))
+
+
+def _measure(names: list[str], progress: Progress) -> Iterator[tuple[object, list]]:
+    """What was measured, after each code."""
+    reports: list[CodeReport] = []
+    for number, name in enumerate(names):
+        progress(number / len(names), str(name))
+        reports += list_codes([str(name)], samples=2000)
+        yield least_distance_plot(reports), [_row(report) for report in reports]
 
 
 def _row(report: CodeReport) -> list[object]:

@@ -19,8 +19,8 @@ from workbench.ui.arrays import array_html, word_html
 from workbench.ui.context import Context, shown_errors
 from workbench.ui.figures import cells, figures_table
 from workbench.ui.geometry import geometry_part
+from workbench.ui.live import controls, live, once
 from workbench.ui.look import intro
-from workbench.ui.pictures import picture_input
 
 _VIEWS = {
     "Three octads": "sums over three octads that share no position",
@@ -38,16 +38,16 @@ def build(context: Context) -> None:
         "they follow from the Golay code. Pick positions, pick a word, drop in a vector, or turn the whole shell.",
     )
     with gr.Tabs():
-        with gr.Tab("Golay code", id="golay"):
-            _golay_part(context)
-        with gr.Tab("Codewords", id="codewords"):
-            _word_part(context)
-        with gr.Tab("Nearest words", id="nearest"):
-            _nearest_part(context)
-        with gr.Tab("In space", id="shell"):
-            _shell_part()
-        with gr.Tab("Codes compared", id="codes"):
-            geometry_part()
+        for title, name, part in (
+            ("Golay code", "golay", _golay_part),
+            ("Codewords", "codewords", _word_part),
+            ("Nearest words", "nearest", _nearest_part),
+            ("In space", "shell", _shell_part),
+            ("Codes compared", "codes", geometry_part),
+        ):
+            with gr.Tab(title, id=name) as tab:
+                part(context)
+            context.seen.append(tab.select)
 
 
 # ---- the Golay code
@@ -122,24 +122,21 @@ def _word_part(context: Context) -> None:
         with gr.Column(scale=4, min_width=300):
             name = gr.Dropdown(list(codes.CODES), value="leech", label="Code", elem_id="word-code")
             index = gr.Number(0, label="Word", precision=0, minimum=0, maximum=196_559, elem_id="word-index")
-            with gr.Row():
-                draw = gr.Button("A random word", size="sm")
-                show = gr.Button("Show", variant="primary", size="sm", elem_id="word-show")
+            draw = gr.Button("A random word", size="sm")
+            run = controls("Show", name="word")
             array = gr.HTML(label="The word", elem_id="word-array", apply_default_css=False)
         with gr.Column(scale=7, min_width=320):
             plot = gr.Plot(label="Inner products", show_label=False, elem_id="word-plot")
             table = figures_table("The code", elem_id="word-figures")
-    gr.on(
-        [show.click, index.submit, name.input],
+    gr.Button(visible=False).click(
         shown_errors(_word),
         [name, index],
         [array, plot, table],
         api_name="codeword",
         api_description="A word of a code, the shapes of the code and the inner products it has with all words.",
     )
-    draw.click(_random_index, name, index, **context.at_once).then(
-        shown_errors(_word), [name, index], [array, plot, table], api_visibility="private"
-    )
+    live(context, run, once(_word), [name, index], [array, plot, table])
+    draw.click(_random_index, name, index, **context.at_once)
 
 
 def _word(name: str, index: float | None) -> tuple[str, object, dict[str, object]]:
@@ -191,15 +188,13 @@ def _nearest_part(context: Context) -> None:
             vector = gr.Textbox(_NUMBERS, label="24 numbers", lines=4, max_lines=6, elem_id="nearest-vector")
             name = gr.Dropdown(["leech", "leech-published"], value="leech", label="Code")
             count = gr.Slider(1, 32, 8, step=1, label="Words to show")
-            with gr.Row():
-                draw = gr.Button("Random numbers", size="sm")
-                find = gr.Button("Find", variant="primary", size="sm", elem_id="nearest-find")
+            draw = gr.Button("Random numbers", size="sm")
+            run = controls("Find", name="nearest")
             with gr.Accordion("Take the numbers from a picture", open=False, elem_id="nearest-from"):
                 gr.Markdown("Click on the picture: the encoder turns the patch there into 24 numbers.")
-                examples = context.examples()
                 model = context.model_choice(elem_id="nearest-model")
-                picture = picture_input(
-                    "A picture", value=examples[0] if examples else None, height=240, elem_id="nearest-picture"
+                picture = gr.Image(
+                    label="The picture", interactive=False, buttons=[], height=240, elem_id="nearest-picture"
                 )
                 with gr.Row():
                     x = gr.Number(320, label="Pixel from the left", precision=0, minimum=0, elem_id="nearest-x")
@@ -215,8 +210,8 @@ def _nearest_part(context: Context) -> None:
                 elem_id="nearest-words",
             )
             table = figures_table("What the search costs", elem_id="nearest-figures")
-    gr.on(
-        [find.click, vector.submit],
+    live(context, run, once(_nearest), [vector, name, count], [winner, words, table])
+    gr.Button(visible=False).click(
         shown_errors(_nearest),
         [vector, name, count],
         [winner, words, table],
@@ -225,17 +220,22 @@ def _nearest_part(context: Context) -> None:
         **context.model_work,
     )
     draw.click(_random_numbers, None, vector, **context.at_once)
+    gr.on(None, _displayed, context.the_picture(), picture, **context.at_once)
     picture.select(_pointed, None, [x, y], **context.at_once)
     gr.on(
         [take.click, x.change, y.change],
         shown_errors(_patch),
-        [picture, model, x, y],
+        [context.the_picture(), model, x, y],
         vector,
         api_name="patch",
         api_description="The vector that a tokenizer's encoder gives the patch around a pixel.",
         trigger_mode="always_last",
         **context.model_work,
     )
+
+
+def _displayed(path: str | None) -> np.ndarray | None:
+    return None if path is None else read_image(path, name=Path(path).name)
 
 
 def _pointed(event: gr.SelectData) -> tuple[int, int]:
@@ -282,7 +282,7 @@ def _random_numbers() -> str:
 # ---- the shell in space
 
 
-def _shell_part() -> None:
+def _shell_part(context: Context) -> None:
     gr.Markdown(
         "Twenty-four dimensions do not fit on a screen, but three directions of them do. Drag to turn, scroll to zoom; "
         "a point is as large as the words that fall on it are many."
@@ -292,11 +292,11 @@ def _shell_part() -> None:
             view = gr.Radio(list(_VIEWS), value="Three octads", label="Seen along", elem_id="shell-view")
             name = gr.Dropdown(["leech", "leech-published", "leech2", "leech3", "leech4"], value="leech", label="Code")
             seed = gr.Number(0, label="Seed of the random directions", precision=0, minimum=0, maximum=2**31)
-            show = gr.Button("Show", variant="primary", elem_id="shell-show")
+            run = controls("Show", name="shell")
         with gr.Column(scale=9, min_width=320):
             plot = gr.Plot(label="The shell", show_label=False, elem_id="shell-plot")
-    gr.on(
-        [show.click, view.input, name.input],
+    live(context, run, once(_shell), [view, name, seed], [plot])
+    gr.Button(visible=False).click(
         shown_errors(_shell),
         [view, name, seed],
         plot,

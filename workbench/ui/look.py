@@ -50,7 +50,7 @@ HEAD = """
 
 def css() -> str:
     """The style sheet of every tab."""
-    return Path(__file__).with_name("look.css").read_text(encoding="utf-8")
+    return "\n".join(Path(__file__).with_name(f"{name}.css").read_text(encoding="utf-8") for name in ("look", "viewer"))
 
 
 def theme() -> gr.themes.Base:

@@ -4,8 +4,10 @@ A stock Gradio image opens whatever Pillow can open, decodes `data:` addresses a
 does none of it: it hands the path of the uploaded file to the task, which reads it through `workbench.images.files`.
 """
 
-__all__ = ["example_pictures", "only_uploads", "path_of", "picture_input", "picture_output"]
+__all__ = ["example_name", "example_pictures", "only_uploads", "path_of", "picture_input", "picture_output"]
 
+import functools
+import hashlib
 from pathlib import Path
 
 import gradio as gr
@@ -16,17 +18,17 @@ from gradio_client.utils import is_http_url_like
 from workbench.images.examples import list_examples
 
 
-def picture_input(label: str, *, value: Path | None = None, height: int = 320, elem_id: str) -> gr.Image:
-    """An input for a picture, by upload, paste or webcam; a function gets the path of the file, unopened."""
+def picture_input(label: str, *, value: Path | None = None, elem_id: str) -> gr.Image:
+    """An input that is not seen and holds a picture; a function gets the path of the file, unopened."""
     picture = gr.Image(
         value=str(value) if value else None,
         label=label,
         type="filepath",
         image_mode=None,
         format="png",
-        sources=["upload", "clipboard", "webcam"],
-        height=height,
+        sources=["upload"],
         interactive=True,
+        visible="hidden",
         elem_id=elem_id,
     )
     # On the object and not in a subclass: Gradio writes a .pyi file beside the module of every subclass it meets.
@@ -35,7 +37,7 @@ def picture_input(label: str, *, value: Path | None = None, height: int = 320, e
     return picture
 
 
-def only_uploads(component: gr.Image | gr.ImageEditor | gr.File) -> None:
+def only_uploads(component: gr.Image | gr.ImageEditor | gr.File | gr.UploadButton) -> None:
     """Let an input take uploaded files alone: an address is refused and not fetched."""
     keep = component.async_move_resource_to_block_cache
 
@@ -73,3 +75,21 @@ def example_pictures() -> list[Path]:
     """Files of the pictures to start from: photographs of installed libraries, and renderings."""
     folder = Path(get_upload_folder()) / "examples"
     return [example.file(folder) for example in list_examples()]
+
+
+def example_name(path: object) -> str | None:
+    """Name of the example that a file is, to the byte; None for any other."""
+    if not isinstance(path, str):
+        return None
+    file, names = Path(path), _examples_by_size()
+    if not file.is_file() or file.stat().st_size not in names:
+        return None
+    name, digest = names[file.stat().st_size]
+    return name if hashlib.sha256(file.read_bytes()).hexdigest() == digest else None
+
+
+@functools.cache
+def _examples_by_size() -> dict[int, tuple[str, str]]:
+    """Name and SHA-256 of the examples by the bytes that they take."""
+    contents = {path.stem: path.read_bytes() for path in example_pictures()}
+    return {len(content): (name, hashlib.sha256(content).hexdigest()) for name, content in contents.items()}

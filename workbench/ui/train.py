@@ -55,20 +55,23 @@ def build(context: Context) -> None:
                     info="In " + ", ".join(map(str, context.allow_paths)),
                     elem_id="train-folder",
                 )
-            quantizer = gr.Dropdown(
-                list(QUANTIZERS),
-                value="leech",
-                label="Quantizer",
-                info="Which code the pictures are written in.",
-                elem_id="train-quantizer",
-            )
-            body = gr.Radio(
-                list(BODIES),
-                value="smallest",
-                label="Body",
-                info="The network round it: a larger one learns more from each picture and takes longer.",
-                elem_id="train-body",
-            )
+            with gr.Row():
+                quantizer = gr.Dropdown(
+                    list(QUANTIZERS),
+                    value="leech",
+                    label="Quantizer",
+                    info="Which code the pictures are written in.",
+                    min_width=120,
+                    elem_id="train-quantizer",
+                )
+                body = gr.Dropdown(
+                    list(BODIES),
+                    value="smallest",
+                    label="Body",
+                    info="The network round it: larger is better and slower.",
+                    min_width=120,
+                    elem_id="train-body",
+                )
             with gr.Row():
                 minutes = gr.Number(
                     2,

@@ -12,13 +12,15 @@ from workbench.errors import InputError
 from workbench.images.files import write_png
 from workbench.images.sources import open_source
 from workbench.metrics.distribution import Moments, frechet_distance
+from workbench.metrics.probe import LinearProbe
 from workbench.metrics.usage import UsageCounter
 from workbench.models.generator import Generator
 from workbench.models.load import Pair
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.presets import body_preset
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 from workbench.tasks.evaluate.generation import evaluate_generation
 from workbench.tasks.evaluate.samples import draw_pictures
+from workbench.tasks.evaluate.sets import compare_halves, compare_sets, nearest_distances
 from workbench.tasks.evaluate.spaces import FeatureSpace
 
 CLASSES = ("dark", "light")
@@ -38,7 +40,7 @@ MEANS = FeatureSpace("means", "FD-means", Means(), side=16)
 def pair():
     torch.manual_seed(0)
     settings = {"name": "multiscale", "base": "leech", "scales": [1, 2], "gains": [1.0, 0.5]}
-    tokenizer = MultiScaleTokenizer(body=body_preset("conv-tiny-8"), quantizer=settings, name="pyramid")
+    tokenizer = PyramidTokenizer(body=body_preset("conv-tiny-8"), quantizer=settings, name="pyramid")
     generator = Generator(
         trunk={"width": 16, "depth": 1, "heads": 2, "modulation": "shared"},
         head={"kind": "lattice"},
@@ -74,10 +76,13 @@ def test_the_figures_are_those_of_the_samples(pair, folder, result):
     drawn = draw_pictures(pair, labels, 0, result.controls, usage, lambda share: None)
     made = MEANS.embed(picture for batch in drawn for picture in batch)
     source = open_source(folder, class_names=CLASSES)
-    real = MEANS.embed(pair.tokenizer.fit(each.image) for each in source)
+    real = MEANS.embed(pair.tokenizer.prepare(each.image) for each in source)
     (scores,) = result.spaces
     assert scores.frechet_of_all == pytest.approx(frechet_distance(Moments.of(real), Moments.of(made)), rel=1e-5)
-    assert scores.equal.size == 12
+    assert scores.equal == compare_sets(real, made, size=12, repeats=5, seed=0)
+    assert scores.floor == compare_halves(real, size=12, repeats=5, seed=0)
+    assert scores.equal.precision != scores.equal.recall  # else exchanged sets would not show
+    assert scores.nearest_to_train["samples"] == pytest.approx(np.median(nearest_distances(made, real)))
     assert (result.reference, result.samples) == (30, 24)
     assert result.usage == usage.summary()
     assert result.usage.tokens == 24 * 5
@@ -86,7 +91,7 @@ def test_the_figures_are_those_of_the_samples(pair, folder, result):
 
 def test_held_out_bits_are_those_of_the_tokens(pair, folder, result):
     source = open_source(folder, class_names=CLASSES)
-    pictures = torch.from_numpy(np.stack([pair.tokenizer.fit(each.image) for each in source])).permute(0, 3, 1, 2)
+    pictures = torch.from_numpy(np.stack([pair.tokenizer.prepare(each.image) for each in source])).permute(0, 3, 1, 2)
     indices = pair.tokenizer.tokenize(pictures)
     with torch.no_grad():
         inputs = pair.tokenizer.quantizer.inputs(indices)
@@ -115,6 +120,32 @@ def test_real_pictures_are_nearer_to_each_other_than_samples_of_an_untrained_mod
     (scores,) = result.spaces
     assert scores.floor.frechet.value < scores.equal.frechet.value
     assert scores.floor.precision.value > scores.equal.precision.value
+
+
+def test_the_floor_compares_other_real_pictures_with_the_reference(pair, folder):
+    reference = open_source(sorted((folder / "dark").iterdir()), class_names=CLASSES)
+    other = open_source(folder, class_names=CLASSES)
+    result = evaluate_generation(pair, reference, samples=16, spaces=[MEANS], floor=other, seed=2, repeats=5)
+    real, others = (MEANS.embed(pair.tokenizer.prepare(each.image) for each in source) for source in (reference, other))
+    (scores,) = result.spaces
+    assert scores.floor == compare_sets(real, others, size=8, repeats=5, seed=2)
+    assert scores.floor.precision != scores.floor.recall
+    assert scores.nearest_to_train is None
+
+
+def test_the_probe_is_asked_about_reference_and_samples_each_by_its_own_classes(pair, folder, result):
+    source = open_source(folder, class_names=CLASSES)
+    labels = np.repeat([0, 1], [16, 8])
+    drawn = draw_pictures(pair, labels, 0, result.controls, UsageCounter(196_560))
+    made = MEANS.embed(picture for batch in drawn for picture in batch)
+    real = MEANS.embed(pair.tokenizer.prepare(each.image) for each in source)
+    probe = LinearProbe.fit(real, source.labels, classes=2)
+    (scores,) = result.spaces
+    for place, (vectors, own) in enumerate(((real, source.labels), (made, labels))):
+        right = probe.predict(vectors) == own
+        assert [scores.probe.real, scores.probe.samples][place].value == pytest.approx(right.mean())
+        for label, name in enumerate(CLASSES):
+            assert scores.probe.classes[name][place] == pytest.approx(right[own == label].mean())
 
 
 def test_seed_and_order_decide_everything(pair, folder, result):

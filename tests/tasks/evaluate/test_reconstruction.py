@@ -1,18 +1,27 @@
 """Evaluating a tokenizer on a set: means of what each picture says, and rates that add up."""
 
+import json
 import math
+import re
 
 import numpy as np
 import pytest
 import torch
 
+from workbench.__main__ import main
+from workbench.coding.static import Static, fit_static
 from workbench.errors import ImageError, InputError
-from workbench.images.files import write_png
+from workbench.fit.entropy.tables import tokens_of
+from workbench.images.files import read_image, write_png
 from workbench.images.sources import open_source
 from workbench.metrics.distortion import psnr
 from workbench.metrics.distribution import Moments, frechet_distance
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.presets import body_preset
-from workbench.models.tokenizer import Tokenizer
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
+from workbench.tasks.compress.codec import load_codec
+from workbench.tasks.compress.picture import compress_image
+from workbench.tasks.evaluate.fitted_table import Counted, fit_table
 from workbench.tasks.evaluate.reconstruction import evaluate_reconstruction
 from workbench.tasks.evaluate.spaces import FeatureSpace
 
@@ -32,7 +41,7 @@ MEANS = FeatureSpace("means", "FD-means", Means())
 @pytest.fixture(scope="module")
 def tokenizer():
     torch.manual_seed(0)
-    return Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"}, name="little").eval()
+    return GridTokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"}, name="little").eval()
 
 
 @pytest.fixture
@@ -54,8 +63,94 @@ def test_the_figures_are_those_of_the_pictures(tokenizer, folder):
     tokens = sum(answer.indices.size for answer in made)
     pixels = sum(picture.shape[0] * picture.shape[1] for picture in pictures)
     assert result.bpp == pytest.approx(tokens * math.log2(196_560) / pixels)
-    assert result.bpp_ideal == pytest.approx(tokens * result.usage.entropy_bits / pixels)
+    assert result.empirical_entropy_bpp == pytest.approx(tokens * result.usage.entropy_bits / pixels)
+    assert (result.cross_entropy_bpp, result.table) == (None, None)
     assert result.usage.tokens == tokens
+
+
+@pytest.fixture
+def others(tmp_path_factory):
+    """Two pictures, none of them in the folder that is measured."""
+    folder, rng = tmp_path_factory.mktemp("others"), np.random.default_rng(1)
+    for number, size in enumerate([(64, 80), (33, 56)]):
+        write_png(rng.integers(0, 256, (*size, 3), dtype=np.uint8), folder / f"{number}.png")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "quantizer", [{"name": "e8"}, {"name": "residual", "depths": ["e8", "e8"]}, {"name": "product", "parts": ["e8"]}]
+)
+def test_the_cross_entropy_is_the_rate_of_files_under_a_table_of_other_pictures(quantizer, folder, others):
+    torch.manual_seed(0)
+    tokenizer = GridTokenizer(body=body_preset("conv-tiny-8"), quantizer=quantizer, name="little").eval()
+    table = fit_table(tokenizer, open_source(others))
+    depth = tokenizer.depth
+    assert table.counted == Counted(f"2 pictures of {others.name}", depth * (8 * 10 + 5 * 7))
+    result = evaluate_reconstruction(tokenizer, open_source(folder), table=table)
+    grids = {path: list(tokens_of(tokenizer, (s.image for s in open_source(path)))) for path in (folder, others)}
+    coder = Static(fit_static(grids[others], tokenizer.words))
+    pixels = 24 * 32 + 40 * 17 + 16 * 16
+    files = sum(8 * len(coder.encode(grid)) for grid in grids[folder]) / pixels
+    assert files - 3 * 8 / pixels <= result.cross_entropy_bpp <= files
+    # The counts of the few tokens measured promise what no file keeps.
+    assert result.empirical_entropy_bpp < result.cross_entropy_bpp
+    assert result.table == table.counted
+    assert str(table.counted) in result.protocol
+
+
+def test_a_table_of_phases_and_one_of_several_scales(folder, others):
+    torch.manual_seed(0)
+    phased = GridTokenizer(body=body_preset("conv-tiny-8") | {"period": 2}, quantizer={"name": "e8"}).eval()
+    assert fit_table(phased, open_source(others)).model._period == 2
+    settings = {"name": "multiscale", "base": "e8", "scales": [1, 2], "gains": [1.0, 0.5]}
+    pyramid = PyramidTokenizer(body=body_preset("conv-tiny-8"), quantizer=settings, name="pyramid").eval()
+    table = fit_table(pyramid, open_source(others))
+    assert table.counted.tokens == 2 * 5
+    result = evaluate_reconstruction(pyramid, open_source(folder), table=table)
+    squares = torch.stack([torch.from_numpy(pyramid.fit(s.image)).permute(2, 0, 1) for s in open_source(folder)])
+    bits = [table.model.bits(row[None, None].numpy()) for row in pyramid.tokenize(squares)]
+    assert result.cross_entropy_bpp == pytest.approx(sum(bits) / (3 * 16 * 16))
+
+
+def test_a_table_fitted_on_a_measured_picture_is_refused(tokenizer, folder, others):
+    write_png(read_image(folder / "1.png"), others / "copy.png")
+    table = fit_table(tokenizer, open_source(others))
+    with pytest.raises(InputError, match="fit the table on other pictures"):
+        evaluate_reconstruction(tokenizer, open_source(folder), table=table)
+    limited = fit_table(tokenizer, open_source(others), limit=2)
+    assert limited.counted.pictures.startswith("2 pictures")
+    evaluate_reconstruction(tokenizer, open_source(folder), table=limited)
+
+
+def test_the_table_beside_a_models_weights_is_that_of_its_files(folder, tmp_path, capsys):
+    """The rate that is printed is that of static files, up to the header and the last byte of each."""
+    picture = folder / "1.png"
+    codec = load_codec("photo-leech")
+    made = compress_image(read_image(picture), codec, entropy="static")
+    with pytest.raises(SystemExit) as end:
+        main(["evaluate", "reconstruction", "--data", str(picture), "--model", "photo-leech", "--json"])
+    assert end.value.code == 0
+    (row,) = json.loads(capsys.readouterr().out)["models"]
+    assert row["cross_entropy_bpp"] == pytest.approx(made.model_bits / (40 * 17))
+    assert row["empirical_entropy_bpp"] < row["cross_entropy_bpp"]
+    assert row["table"]["tokens"] == 14_944_428
+    assert "photos-train-000.tar" in row["table"]["pictures"]
+    assert "bpp_ideal" not in row
+
+
+def test_a_model_without_a_table_says_so_and_takes_one(tokenizer, folder, others, tmp_path, capsys):
+    tokenizer.save_pretrained(tmp_path / "model")
+    start = ["evaluate", "reconstruction", "--data", str(folder), "--model", str(tmp_path / "model")]
+    with pytest.raises(SystemExit):
+        main(start)
+    shown = capsys.readouterr().out
+    assert "--table-data" in shown
+    assert re.search(r"cross_entropy_bpp +-\n", shown)
+    with pytest.raises(SystemExit):
+        main([*start, "--table-data", str(others)])
+    shown = capsys.readouterr().out
+    assert re.search(r"cross_entropy_bpp +\d", shown)
+    assert "115 tokens of 2 pictures of" in shown
 
 
 def test_the_frechet_distance_is_that_of_the_two_sets(tokenizer, folder):

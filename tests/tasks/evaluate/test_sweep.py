@@ -10,11 +10,13 @@ from workbench.__main__ import main
 from workbench.errors import InputError
 from workbench.images.files import read_image, write_png
 from workbench.images.sources import open_source
+from workbench.metrics.usage import UsageCounter
 from workbench.models.generator import Generator
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.load import Pair
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.presets import body_preset
-from workbench.models.tokenizer import Tokenizer
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
+from workbench.models.sampling import CONTROL_PRESETS
 from workbench.tasks.evaluate.axes import (
     codebook_axis,
     example_sets,
@@ -24,6 +26,8 @@ from workbench.tasks.evaluate.axes import (
     shift_axis,
     training_axis,
 )
+from workbench.tasks.evaluate.samples import draw_pictures, embed_batches, embed_source
+from workbench.tasks.evaluate.sets import compare_sets
 from workbench.tasks.evaluate.spaces import FeatureSpace
 from workbench.tasks.evaluate.sweep import Axis, Swept, run_sweep, write_sweep
 
@@ -51,13 +55,13 @@ def folder(tmp_path_factory):
 def pyramid():
     torch.manual_seed(0)
     settings = {"name": "multiscale", "base": "leech", "scales": [1, 2], "gains": [1.0, 0.5]}
-    return MultiScaleTokenizer(body=body_preset("conv-tiny-8"), quantizer=settings, name="pyramid").eval()
+    return PyramidTokenizer(body=body_preset("conv-tiny-8"), quantizer=settings, name="pyramid").eval()
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
     torch.manual_seed(0)
-    return Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"}, name="little").eval()
+    return GridTokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"}, name="little").eval()
 
 
 def test_every_setting_is_measured_in_order():
@@ -134,6 +138,12 @@ def test_sampling_axes_change_one_control_beside_the_floor(pyramid, folder):
     assert top_k.rows["none"] == seed.rows["0"]  # the same controls and seed
     assert top_k.rows["real halves"] == seed.rows["real halves"]
     assert top_k.rows["8"]["entropy_bits"] <= top_k.rows["none"]["entropy_bits"] + 1
+    pair, labels = Pair(generator, pyramid), np.repeat([0, 1], [6, 6])
+    (made,) = embed_batches(draw_pictures(pair, labels, 1, CONTROL_PRESETS["balanced"], UsageCounter(196_560)), [space])
+    real = embed_source(source, pair, [space]).vectors[0]
+    scores = compare_sets(real, made, size=6, repeats=20, seed=0)
+    assert (seed.rows["1"]["precision"], seed.rows["1"]["recall"]) == (scores.precision.value, scores.recall.value)
+    assert scores.precision.value != scores.recall.value  # else exchanged sets would not show
     assert top_k.rows["none"]["FD-means_low"] <= top_k.rows["none"]["FD-means"] <= top_k.rows["none"]["FD-means_high"]
 
 

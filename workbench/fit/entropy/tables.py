@@ -18,7 +18,7 @@ from workbench.coding.tables import Tables
 from workbench.errors import TrainingError
 from workbench.fit.entropy.network import EntropySettings, fit_stage
 from workbench.lattices.code import Code
-from workbench.models.tokenizer import Tokenizer
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.progress import Progress
 
 MODELS = ("static", "context")  # the entropy models that have tables
@@ -26,10 +26,11 @@ _LEECH = ("leech", "leech-published")
 
 
 def fit_tables(
-    tokenizer: Tokenizer,
+    tokenizer: GridTokenizer,
     grids: Sequence[np.ndarray],
     *,
     models: Sequence[str] = MODELS,
+    pictures: str | None = None,
     settings: EntropySettings | None = None,
     progress: Progress | None = None,
 ) -> Tables:
@@ -39,6 +40,7 @@ def fit_tables(
         tokenizer: The model whose tokens they are, loaded from a folder.
         grids: What :func:`tokens_of` gave.
         models: Which of them; tables are large, and `context` does without those of `static`.
+        pictures: Which pictures they are tokens of, in words; goes into the file.
         settings: Of the context model.
         progress: Told the fraction done and what is going on.
 
@@ -68,10 +70,11 @@ def fit_tables(
     if levels is None and not stages:
         name = tokenizer.config["quantizer"]["name"]
         raise TrainingError(f"{name!r} allows none of {', '.join(models)}: fit 'static'")
-    return Tables(tokenizer.fingerprint, tokenizer.weights_hash, levels, tuple(stages))
+    tokens = sum(grid.size for grid in grids)
+    return Tables(tokenizer.fingerprint, tokenizer.weights_hash, levels, tuple(stages), pictures, tokens)
 
 
-def tokens_of(tokenizer: Tokenizer, pictures: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+def tokens_of(tokenizer: GridTokenizer, pictures: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """Yield the indices of pictures, int64 of shape (depth, h, w).
 
     Args:

@@ -3,7 +3,6 @@
 __all__ = ["GeneratorPlan", "launch_generator"]
 
 import logging
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from workbench.fit.generator.tokens import TokenBatches, Tokens, tokenize_pictur
 from workbench.fit.plan import hardware
 from workbench.fit.tokenizer.task import take_over
 from workbench.models.generator import Generator
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 from workbench.progress import Progress, no_progress
 
 _log = logging.getLogger(__name__)
@@ -81,7 +80,7 @@ def launch_generator(
         raise InputError("no data given: pass --data with folders of pictures, pictures or tar shards")
     recipe = override(generator_recipe(plan.recipe), plan.set)
     out = Path(plan.out or f"runs/{recipe.name}")
-    tokenizer = MultiScaleTokenizer.from_pretrained(plan.tokenizer).to(world.device)
+    tokenizer = PyramidTokenizer.from_pretrained(plan.tokenizer).to(world.device)
     tokens, held_out = _tokens(plan, recipe, tokenizer, out, world, progress)
     tokenizer.to("cpu")
     task = GeneratorTask(recipe, tokenizer=tokenizer, tokens=tokens, held_out=held_out)
@@ -97,19 +96,16 @@ def launch_generator(
     if world.first:
         finished = type(task.generator)(**{key: value for key, value in task.generator.config.items() if key != "kind"})
         finished.load_state_dict(weights)
-        aside = out / ".model"
-        shutil.rmtree(aside, ignore_errors=True)
-        finished.save_pretrained(aside)
-        atomic.write_text(aside / "README.md", _card(task, plan, outcome, hardware(world.device)))
-        shutil.rmtree(model, ignore_errors=True)
-        aside.rename(model)
+        with atomic.replaced_folder(model) as folder:
+            finished.save_pretrained(folder)
+            atomic.write_text(folder / "README.md", _card(task, plan, outcome, hardware(world.device)))
     return outcome, model
 
 
 def _tokens(
     plan: GeneratorPlan,
     recipe: GeneratorRecipe,
-    tokenizer: MultiScaleTokenizer,
+    tokenizer: PyramidTokenizer,
     out: Path,
     world: World,
     progress: Progress,

@@ -23,7 +23,7 @@ from workbench.fit.engine.settings import Run, to_mapping
 from workbench.fit.generator.recipes import GeneratorRecipe, generator_recipe
 from workbench.fit.generator.task import GeneratorTask
 from workbench.fit.generator.tokens import TokenBatches, Tokens
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 from workbench.progress import Progress, no_progress
 
 # python -m training.heads --data flowers128-train-000.tar --held-out flowers128-dev-000.tar
@@ -107,7 +107,7 @@ def compare_heads(
     recipe: GeneratorRecipe,
     *,
     heads: Mapping[str, Mapping[str, Any]],
-    tokenizer: MultiScaleTokenizer,
+    tokenizer: PyramidTokenizer,
     tokens: Tokens,
     held_out: Tokens,
     out: Path,

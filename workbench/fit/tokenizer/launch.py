@@ -3,7 +3,6 @@
 __all__ = ["estimate", "launch"]
 
 import logging
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from workbench.fit.tokenizer.recipe import TokenizerRecipe
 from workbench.fit.tokenizer.recipes import tokenizer_recipe
 from workbench.fit.tokenizer.task import TokenizerTask
 from workbench.images.sources import open_source
-from workbench.models.load import load_any_tokenizer
+from workbench.models.load import load_tokenizer
 from workbench.progress import Progress, no_progress
 
 _log = logging.getLogger(__name__)
@@ -66,9 +65,6 @@ def launch(
     model = out / "model"
     tokenizer = parts.task.whole()
     if world.first:
-        aside = out / ".model"
-        shutil.rmtree(aside, ignore_errors=True)
-        tokenizer.save_pretrained(aside)
         card = tokenizer_card(
             tokenizer,
             parts.recipe,
@@ -79,9 +75,9 @@ def launch(
             command=plan.command,
             machine=hardware(world.device),
         )
-        atomic.write_text(aside / "README.md", card)
-        shutil.rmtree(model, ignore_errors=True)
-        aside.rename(model)
+        with atomic.replaced_folder(model) as folder:
+            tokenizer.save_pretrained(folder)
+            atomic.write_text(folder / "README.md", card)
     return outcome, model
 
 
@@ -112,7 +108,7 @@ def _gather(plan: Plan, world: World) -> _Parts:
     else:
         recipe = from_mapping(TokenizerRecipe, plan.recipe, what="setting of the recipe")
     recipe = override(recipe, plan.set)
-    start = load_any_tokenizer(plan.init_from) if plan.init_from else None
+    start = load_tokenizer(plan.init_from) if plan.init_from else None
     perceptual = make_perceptual(recipe.losses.features, world.device) if recipe.losses.perceptual else None
     held_out = []
     if plan.held_out:

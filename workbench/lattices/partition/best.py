@@ -9,9 +9,7 @@ Among equal scores the lowest index comes first.
 __all__ = ["MAX_K", "KBest", "best_codewords"]
 
 from dataclasses import dataclass
-from typing import no_type_check
 
-import numba
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -19,6 +17,7 @@ from torch import Tensor
 
 from workbench.errors import InputError
 from workbench.lattices.code import Code
+from workbench.lattices.jit import kernel
 from workbench.lattices.partition.bricks import shapes_of
 from workbench.lattices.partition.sums import LEVELS, NUM_WORD_LOGITS, check_logits, digits_of, group_log_sums
 from workbench.lattices.pool import run_split
@@ -91,8 +90,7 @@ def best_codewords(
     )
 
 
-@numba.njit(nogil=True, cache=True)
-@no_type_check  # shape checking would wrap what numba compiles
+@kernel
 def _search(first, last, logits, words, bests, order, rows, columns, indices, scores):  # noqa: ANN001, ANN202
     """Fill `indices` and `scores` (n, k), kept sorted, for tokens first … last."""
     k = scores.shape[1]

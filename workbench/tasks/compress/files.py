@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from workbench import atomic
-from workbench.errors import ContainerError, ImageError, InputError, WorkbenchError
-from workbench.images.files import list_images, read_image, walk, write_png
+from workbench.errors import ContainerError, ImageError, WorkbenchError
+from workbench.images.files import FoundImage, list_images, read_picture, walk, write_png
 from workbench.progress import Progress
 from workbench.tasks.compress.picture import SUFFIX, Compressed, decompress_image, describe
+from workbench.tasks.names import distinct, result_names
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Batch:
     """What a batch gave.
 
     Attributes:
-        rows: One row a file that worked: `input`, `output`, then its figures.
+        rows: One row a file that worked: `input`, `output`, then its figures; and `notes`, where there is something to
+            know of how a picture was read.
         errors: `(input, message)` of each file that did not work.
     """
 
@@ -49,12 +51,10 @@ def find_pictures(inputs: Sequence[Path], out: Path) -> list[Job]:
 
     Raises:
         ImageError: if a folder holds no picture.
-        InputError: if two pictures would become one file.
     """
-    found: list[tuple[Path, Path]] = []
+    found: list[FoundImage] = []
     for path in inputs:
-        listed = list_images([path]) if path.exists() else None
-        found += [(path, Path(path.name))] if listed is None else [(one.path, one.relative) for one in listed]
+        found += list_images([path]) if path.exists() else [FoundImage(path, Path(path.name))]
     return _targets(inputs, found, out, SUFFIX)
 
 
@@ -63,14 +63,14 @@ def find_compressed(inputs: Sequence[Path], out: Path) -> list[Job]:
 
     Raises:
         ContainerError: if a folder holds no compressed file.
-        InputError: if two files would become one picture.
     """
-    found: list[tuple[Path, Path]] = []
+    found: list[FoundImage] = []
     for path in inputs:
         below = list(walk(path, suffixes=frozenset({SUFFIX}))) if path.is_dir() else None
         if below is not None and not below:
             raise ContainerError(f"folder {path} holds no {SUFFIX} file")
-        found += [(path, Path(path.name))] if below is None else [(one, one.relative_to(path)) for one in below]
+        files = {path: Path(path.name)} if below is None else {one: one.relative_to(path) for one in below}
+        found += [FoundImage(file, relative) for file, relative in files.items()]
     return _targets(inputs, found, out, ".png")
 
 
@@ -91,9 +91,10 @@ def compress_files(
     """
 
     def work(job: Job) -> dict[str, object]:
-        result = compress(read_image(job.source))
+        picture = read_picture(job.source)
+        result = compress(picture.pixels)
         write_bytes(result.data, job.target, force=force)
-        return result.row()
+        return {**result.row(), **({"notes": list(picture.notes)} if picture.notes else {})}
 
     return _each(jobs, work, force, progress)
 
@@ -120,9 +121,11 @@ def write_bytes(data: bytes, path: Path, *, force: bool = False) -> None:
     try:
         _refuse_present(path, force)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic.replacing(path) as file:
+        with atomic.replacing(path, force=force) as file:
             file.write(data)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        if isinstance(error, FileExistsError):
+            _refuse_present(path, force)
         raise ContainerError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
@@ -145,14 +148,10 @@ def _refuse_present(path: Path, force: bool) -> None:
         raise ImageError(f"{path} exists: add --force to replace it, or write somewhere else")
 
 
-def _targets(inputs: Sequence[Path], found: Sequence[tuple[Path, Path]], out: Path, suffix: str) -> list[Job]:
+def _targets(inputs: Sequence[Path], found: Sequence[FoundImage], out: Path, suffix: str) -> list[Job]:
     """Name the result of each file found."""
     if len(inputs) == 1 and not inputs[0].is_dir() and not out.is_dir():
         return [Job(inputs[0], out)]
-    jobs = [Job(source, out / relative.with_suffix(suffix)) for source, relative in found]
-    taken: dict[Path, Path] = {}
-    for job in jobs:
-        other = taken.setdefault(job.target, job.source)
-        if other != job.source:
-            raise InputError(f"{other} and {job.source} would both become {job.target}: compress them apart")
-    return jobs
+    found = distinct(found)
+    names = result_names([one.relative for one in found], suffix)
+    return [Job(one.path, out / name) for one, name in zip(found, names, strict=True)]

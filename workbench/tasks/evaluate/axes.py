@@ -37,7 +37,7 @@ from workbench.images.examples import list_examples
 from workbench.images.sources import Source, open_source
 from workbench.metrics.usage import UsageCounter
 from workbench.models.load import Pair
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 from workbench.models.sampling import CONTROL_PRESETS, Controls
 from workbench.models.tokenizer import Tokenizer
 from workbench.tasks.compare import CODES, compare_codes
@@ -140,7 +140,7 @@ def shift_axis(tokenizers: Sequence[Tokenizer], sets: Mapping[str, Source], *, l
             "words": float(found.usage.words),
             "even_words": found.usage.expected_words,
             "tokens": float(found.usage.tokens),
-            "bpp_ideal": found.bpp_ideal,
+            "empirical_entropy_bpp": found.empirical_entropy_bpp,
         }
 
     settings = {
@@ -150,7 +150,8 @@ def shift_axis(tokenizers: Sequence[Tokenizer], sets: Mapping[str, Source], *, l
     }
     protocol = (
         f"at most {limit or 'all'} pictures a set, means over pictures; the entropy of few tokens is low by "
-        "itself, even_entropy_bits is what even use of all words would show at as many"
+        "itself, even_entropy_bits is what even use of all words would show at as many; empirical_entropy_bpp, by the "
+        "same counts, is neither a rate of a file nor a bound"
     )
     return Axis("shift", protocol, settings, ("psnr", "ssim", "entropy_bits", "words"))
 
@@ -240,7 +241,7 @@ def training_axis(
 
 
 def schedule_axis(
-    tokenizer: MultiScaleTokenizer,
+    tokenizer: PyramidTokenizer,
     train: Sequence[str],
     held_out: Sequence[str],
     *,

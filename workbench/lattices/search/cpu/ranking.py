@@ -1,23 +1,21 @@
 """The k nearest words of a Leech shell, one point at a time, in integers; see `ranking.py`."""
 
+# ruff: noqa: ANN001, ANN202 - numba infers the types
+
 __all__ = ["rank_rows"]
 
-from typing import no_type_check
-
-import numba
 import numpy as np
 
 from workbench.lattices.codes.leech import SHAPE_STARTS
+from workbench.lattices.jit import kernel
 from workbench.lattices.search.cpu.decide import best_of_octad, score_triples
 
-_JIT = {"nogil": True, "cache": True, "error_model": "numpy"}
 _THREES, _FOURS = SHAPE_STARTS[1:3]
 _NONE = -(1 << 62)
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
-def rank_rows(points, start, stop, found, plan) -> None:  # noqa: ANN001
+@kernel
+def rank_rows(points, start, stop, found, plan) -> None:
     """Write the nearest words of points start … stop, fixed-point int64 (n, 24), into `found` (n, k)."""
     k = found.shape[1]
     bests = np.empty(759 + 512 + 276, np.int64)
@@ -39,9 +37,8 @@ def rank_rows(points, start, stop, found, plan) -> None:  # noqa: ANN001
         rows -= plan.first[0]
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
-def _best_of_groups(y, plan, bests) -> None:  # noqa: ANN001
+@kernel
+def _best_of_groups(y, plan, bests) -> None:
     bests[:] = _NONE
     if plan.shapes[0]:
         for o in range(759):
@@ -56,9 +53,8 @@ def _best_of_groups(y, plan, bests) -> None:  # noqa: ANN001
                 group += 1
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
-def _insert(score, row, bound, scores, rows) -> None:  # noqa: ANN001
+@kernel
+def _insert(score, row, bound, scores, rows) -> None:
     """Put a word where it belongs, if it does: greatest score first, equal ones by row."""
     place = len(scores) - 1
     if score < bound or score < scores[place] or (score == scores[place] and row > rows[place]):
@@ -69,9 +65,8 @@ def _insert(score, row, bound, scores, rows) -> None:  # noqa: ANN001
     scores[place], rows[place] = score, row
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
-def _open_octad(y, plan, o, bound, scores, rows) -> None:  # noqa: ANN001
+@kernel
+def _open_octad(y, plan, o, bound, scores, rows) -> None:
     for signs in range(128):
         total, minus = 0, 0
         for r in range(7):
@@ -82,9 +77,8 @@ def _open_octad(y, plan, o, bound, scores, rows) -> None:  # noqa: ANN001
         _insert(2 * total, 759 * signs + o, bound, scores, rows)
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
-def _open_triple(y, plan, triple, bound, scores, rows) -> None:  # noqa: ANN001
+@kernel
+def _open_triple(y, plan, triple, bound, scores, rows) -> None:
     c, i, j = triple >> 6, triple >> 3 & 7, triple & 7
     slots = (8 * c + i, 8 * c + j, 8 * c + (i ^ j))
     for flips in range(8):
@@ -96,15 +90,14 @@ def _open_triple(y, plan, triple, bound, scores, rows) -> None:  # noqa: ANN001
             _insert(total - 4 * _entry(y, plan, p, slots, flips), row, bound, scores, rows)
 
 
-@numba.njit(**_JIT)
-def _entry(y, plan, p, slots, flips):  # noqa: ANN001, ANN202
+@kernel
+def _entry(y, plan, p, slots, flips):
     b = p >> 3
     return y[plan.word_places[p]] * plan.signs[b, slots[b], p & 7] * (1 - 2 * (flips >> b & 1))
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
-def _open_pair(y, pair, bound, scores, rows) -> None:  # noqa: ANN001
+@kernel
+def _open_pair(y, pair, bound, scores, rows) -> None:
     i, rest = 0, pair
     while rest >= 23 - i:
         rest -= 23 - i

@@ -12,22 +12,20 @@ shape is tried first, so that the best score is nearly known when the others com
 Rows are the integers of `fixed.py`: every sum is exact, and of equals the lowest index answers.
 """
 
+# pyright: reportArgumentType=false, reportReturnType=false - to numba every integer has 64 bits
+
 __all__ = ["nearest_shell3"]
 
-from typing import no_type_check
-
-import numba
 import numpy as np
 
+from workbench.lattices.jit import kernel
 from workbench.lattices.search.cpu.row_kernels import sign_rank
 
-_JIT = {"nogil": True, "cache": True, "error_model": "numpy"}
 _NONE = np.int64(-(1 << 62))
 _WORDS, _DODECADS, _OCTADS = 4096, 2576, 759
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
+@kernel
 def _byte_sums(y: np.ndarray, table: np.ndarray) -> None:
     """For each byte of eight positions the sums of y over its subsets, position 0 of the byte in its highest bit."""
     for byte in range(3):
@@ -38,8 +36,7 @@ def _byte_sums(y: np.ndarray, table: np.ndarray) -> None:
                 table[byte, subset + (1 << bit)] = table[byte, subset] + value
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
+@kernel
 def _triple(values: np.ndarray) -> tuple[int, int]:
     """Sum of the three least values and the rank of their positions among triples, of equals the lowest."""
     first, second, third = -1, -1, -1
@@ -58,8 +55,7 @@ def _triple(values: np.ndarray) -> tuple[int, int]:
     return total, before + k - j - 1
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
+@kernel
 def _order_by_size(y: np.ndarray, size: np.ndarray, order: np.ndarray) -> int:
     """Write the positions in descending order of |y|; returns the bits of the positive ones, position 0 highest."""
     pluses = 0
@@ -73,8 +69,7 @@ def _order_by_size(y: np.ndarray, size: np.ndarray, order: np.ndarray) -> int:
     return pluses
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
+@kernel
 def _three_against(size: np.ndarray, order: np.ndarray, against: int) -> int:
     """Sum of the three largest |y| whose sign is not the word's: at least minus the three least of εy."""
     total, found = np.int64(0), 0
@@ -87,8 +82,7 @@ def _three_against(size: np.ndarray, order: np.ndarray, against: int) -> int:
     return total
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
+@kernel
 def _try_word(y: np.ndarray, signs: np.ndarray, m: int, total: int, starts: np.ndarray) -> tuple[int, int]:
     """Best score and row of the codewords on word m of shapes (∓3³, ±1²¹) and (±5, ±1²³); total is Σεy."""
     values = np.empty(24, dtype=np.int64)
@@ -103,8 +97,7 @@ def _try_word(y: np.ndarray, signs: np.ndarray, m: int, total: int, starts: np.n
     return total - 4 * least, starts[1] + _WORDS * triple + m
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
+@kernel
 def _try_dodecad(y: np.ndarray, dodecads: np.ndarray, d: int, sizes: int) -> tuple[int, int]:
     """Best score and row of the codewords on dodecad d; sizes is Σ|y| on it."""
     least, minus = abs(y[dodecads[d, 0]]), 0
@@ -115,8 +108,7 @@ def _try_dodecad(y: np.ndarray, dodecads: np.ndarray, d: int, sizes: int) -> tup
     return 2 * sizes - 4 * least * wrong, sign_rank(y, dodecads[d], wrong, least) * _DODECADS + d
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
+@kernel
 def _try_octad(
     y: np.ndarray, octads: np.ndarray, off_octads: np.ndarray, o: int, sizes: int, starts: np.ndarray
 ) -> tuple[int, int]:
@@ -137,8 +129,7 @@ def _try_octad(
     return 2 * sizes - 4 * least * wrong + 4 * abs(four), starts[2] + (16 * rank + place) * _OCTADS + o
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
+@kernel
 def nearest_shell3(
     rows: np.ndarray,
     out: np.ndarray,
