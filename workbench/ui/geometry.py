@@ -36,8 +36,8 @@ def geometry_part(context: Context) -> None:
     gr.Markdown(
         "The farther apart the codewords, the fewer directions are far from all of them. **δ_min** is the least "
         "distance of two codewords on the unit sphere. The mean error of uniform directions can only be compared "
-        "between codes of one dimension and size, so two others of that dimension and size stand beside it: the bound that no code "
-        "can beat, and the error of random codewords. **Covering** is the error of the farthest direction."
+        "between codes of one dimension and size, so two others of that dimension and size stand beside it: the bound "
+        "that no code can beat, and the error of random codewords. **Covering** is the error of the farthest direction."
     )
     chosen = gr.CheckboxGroup(list(_CODES), value=list(_FIRST), label="Codes", elem_id="geometry-codes")
     run = controls("Measure", name="geometry")
