@@ -130,12 +130,14 @@ def test_tables_of_a_codec(pictures, tmp_path, capsys):
             "set": ["steps=2", "batch=8", "hidden=48"]}  # fmt: skip
     said = fit(plan, tmp_path)
     assert said["pictures"] == 4  # two of four, and mirrored
-    assert set(said["scores"]) == {f"{name}_{what}" for name in ("static", "context") for what in ("bits", "share")}
-    assert load_tables(tmp_path / "tiny").names == ("static", "context")
+    assert set(said["scores"]) == {
+        f"{name}_{what}" for name in ("fixed", "static", "context") for what in ("bits", "share")
+    }
+    assert load_tables(tmp_path / "tiny").names == ("fixed", "static", "context")
     with pytest.raises(SystemExit) as ended:
         entropy(["--model", str(tmp_path / "tiny"), "--data", pictures, "--only", "static", "--out", str(tmp_path)])
     assert ended.value.code == 0
-    assert load_tables(tmp_path).names == ("static",)
+    assert load_tables(tmp_path).names == ("fixed", "static")
     assert "tokens" in capsys.readouterr().out
     with pytest.raises(InputError, match="every=0"):
         launch(replace(plan_of(plan), every=0))
@@ -150,7 +152,8 @@ def test_a_study_of_quantizers_trains_and_the_script_measures(pictures, tmp_path
     assert (said["contestants"], said["trainings"]) == (1, 2)
     assert Tokenizer.from_pretrained(tmp_path / "run" / "models" / "compare-four").name == "compare-four"
     contestant = 'four={"quantizer": {"name": "leech4"}, "seeds": [0, 1]}'
-    compare(["--data", pictures, "--held-out", f"own={pictures}", "--only", "--contestant", contestant,
+    Image.new("RGB", (24, 24), (9, 200, 40)).save(tmp_path / "other.png")
+    compare(["--data", pictures, "--held-out", f"own={tmp_path / 'other.png'}", "--only", "--contestant", contestant,
              "--out", str(tmp_path / "run"), "--set", *small])  # fmt: skip
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert len(results["results"]["own"]["four"]) == 2

@@ -150,10 +150,10 @@ def launch_quantizers(plan: QuantizersPlan, *, progress: Progress = no_progress)
 
 def train_contestants(plan: QuantizersPlan, *, progress: Progress = no_progress) -> dict[str, list[Tokenizer]]:
     """The tokenizers of each contestant, one a seed; finished trainings are not repeated. See `launch_quantizers`."""
-    recipe = override(plan.recipe, plan.set)
+    recipe, contestants = override(plan.recipe, plan.set), plan.chosen()
     pictures = load_pictures(open_source(required(plan.data)), at_least=recipe.crops.side)
     weights = [image.shape[0] * image.shape[1] for image in pictures.images]
-    models = contest(recipe, pictures, out=plan.folder, contestants=plan.chosen(), weights=weights, progress=progress)
+    models = contest(recipe, pictures, out=plan.folder, contestants=contestants, weights=weights, progress=progress)
     for name, tokenizers in models.items():
         with atomic.replaced_folder(plan.folder / "models" / f"compare-{name}") as folder:
             tokenizers[0].save_pretrained(folder)
