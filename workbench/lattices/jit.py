@@ -61,7 +61,7 @@ _requested: set[str] = set()
 
 
 @overload
-def kernel(function: F) -> F: ...
+def kernel(function: F, *, inline: bool = False, fastmath: Iterable[str] = ()) -> F: ...
 @overload
 def kernel(*, inline: bool = False, fastmath: Iterable[str] = ()) -> Callable[[F], F]: ...
 def kernel(function: F | None = None, *, inline: bool = False, fastmath: Iterable[str] = ()) -> F | Callable[[F], F]:
@@ -77,11 +77,12 @@ def kernel(function: F | None = None, *, inline: bool = False, fastmath: Iterabl
         of 64 bits and on vector registers, which only the compiled code has.
     """
     if function is None:
-        return functools.partial(kernel, inline=inline, fastmath=fastmath)
+        return lambda function: kernel(function, inline=inline, fastmath=fastmath)
     plain = inspect.unwrap(function)  # a checker of shapes may have wrapped it
     if numba.config.DISABLE_JIT:  # pyright: ignore[reportAttributeAccessIssue] - made at run time
         return _refused  # type: ignore[return-value]
-    compiled = numba.njit(nogil=True, error_model="numpy", forceinline=inline, fastmath=set(fastmath) or False)(plain)
+    options = {"nogil": True, "error_model": "numpy", "forceinline": inline, "fastmath": set(fastmath) or False}
+    compiled: Any = numba.njit(**options)(plain)
     compiled._cache = _KernelCache(plain)
     return compiled
 

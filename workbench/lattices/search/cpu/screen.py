@@ -9,7 +9,8 @@ Rounding: a score is a sum of at most ten roundings of numbers below 5·Σ|x|, s
 2⁻¹⁷·Σ|x| stand in the right order.
 """
 
-# pyright: reportReturnType=false - to numba every integer has 64 bits
+# To numba every integer has 64 bits.
+# pyright: reportReturnType=false
 # ruff: noqa: ANN001 - numba infers the types
 
 __all__ = ["search_rows"]

@@ -12,7 +12,8 @@ shape is tried first, so that the best score is nearly known when the others com
 Rows are the integers of `fixed.py`: every sum is exact, and of equals the lowest index answers.
 """
 
-# pyright: reportArgumentType=false, reportReturnType=false - to numba every integer has 64 bits
+# To numba every integer has 64 bits.
+# pyright: reportArgumentType=false, reportReturnType=false
 
 __all__ = ["nearest_shell3"]
 
