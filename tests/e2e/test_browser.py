@@ -49,7 +49,8 @@ def give(page, path):
 def finished(page, name):
     """Wait until the last thing that a run was asked for is shown."""
     page.wait_for_function(
-        f"['done', 'error'].includes(document.querySelector('#{name}-status .live-status').dataset.state)"
+        f"(({{busy, state}}) => busy === 'false' && state !== 'idle')"
+        f"(document.querySelector('#{name}-status .live-status').dataset)"
     )
 
 

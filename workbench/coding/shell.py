@@ -37,8 +37,9 @@ from workbench.coding.fixedpoint import ONE, SCORE, exp2_down, exp2_table, log2_
 from workbench.coding.rangecoder import Int
 from workbench.errors import InputError
 from workbench.lattices.code import Code
+from workbench.lattices.golay.code import NUM_OCTADS, NUM_PAIRS, NUM_WORDS
 from workbench.lattices.jit import kernel
-from workbench.lattices.partition.bricks import NUM_OCTADS, NUM_PAIRS, NUM_WORDS, shapes_of
+from workbench.lattices.partition.bricks import shapes_of
 
 GROUPS = NUM_OCTADS + NUM_WORDS + NUM_PAIRS
 SUM_BITS = 24

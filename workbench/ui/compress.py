@@ -65,7 +65,8 @@ def build(context: Context) -> None:
         with gr.Column(scale=8, min_width=320):
             pictures = viewer("The picture, the file and other codecs of as many bytes", elem_id="compress-viewer")
             figures = figures_table("What it costs", elem_id="compress-figures")
-    plot = gr.Plot(label="Rate and distortion", show_label=False, elem_id="compress-plot", elem_classes="result")
+    tried = controls("Try all rates", name="rates")
+    plot = gr.Plot(label="Rate and distortion", show_label=False, elem_id="compress-plot")
     gr.on(None, _rates, None, rate, **context.at_once)
     gr.on(None, _entropies, rate, entropy, **context.at_once)
     gr.Button(visible=False).click(
@@ -77,14 +78,9 @@ def build(context: Context) -> None:
         **context.model_work,
     )
     context.linked.update(rate=rate, entropy=entropy)
-    live(
-        context,
-        run,
-        _shown,
-        [picture, rate, entropy, effort, trade],
-        [file, pictures, figures, plot],
-        shared=by_example,
-    )
+    asked = [picture, rate, entropy, effort, trade]
+    live(context, run, _shown, asked, [file, pictures, figures], shared=by_example)
+    live(context, tried, _tried, asked, [plot], wants=[], shared=by_example)
     _back_again(context)
 
 
@@ -202,40 +198,55 @@ def _encode(
 ) -> tuple[object, ...]:
     """The answer of the endpoint to a picture, a rate and an entropy model."""
     picture = _read(path)
-    file, back, table = _written(path, picture, _codec(quality), entropy, {"progress": shown_progress(progress)})
+    file, _, back, table = _written(path, picture, _codec(quality), entropy, {"progress": shown_progress(progress)})
     return file, (picture.pixels, back), table
 
 
 def _written(
     path: str | None, picture: Picture, codec: Codec, entropy: str, search: dict[str, Any]
-) -> tuple[str, np.ndarray, dict[str, object]]:
-    """The file of a picture, the picture in it, and the figures."""
+) -> tuple[str, Compressed, np.ndarray, dict[str, object]]:
+    """The file of a picture and what was written into it, the picture in it, and the figures."""
     result = compress_image(picture.pixels, codec, entropy=_entropy(entropy), **search)
     back = decompress_image(result.data, codec=codec)
     folder = Path(tempfile.mkdtemp(dir=get_upload_folder()))
     target = folder / f"{Path(str(path)).stem}{SUFFIX}"
     target.write_bytes(result.data)
-    return str(target), back.image, _costs(result, codec, picture, back.image, Path(str(path)).stat().st_size)
+    table = _costs(result, codec, picture, back.image, Path(str(path)).stat().st_size)
+    return str(target), result, back.image, table
 
 
 def _shown(
     path: str | None, quality: int | None, entropy: str, effort: float, trade: float, progress: Progress
 ) -> Iterator[tuple[object, ...]]:
-    """What the tab shows: the file, then what other codecs make of as many bytes, then the curves."""
+    """What the tab shows: the file, and then what other codecs make of as many bytes."""
     picture, codec, name = _read(path), _codec(quality), Path(str(path)).stem
     whole = picture.pixels
     search = {"effort": int(effort), "trade": float(trade), "progress": progress}
-    file, back, table = _written(path, picture, codec, entropy, search)
-    size, image = Path(file).stat().st_size, _part(whole)
+    file, made, back, table = _written(path, picture, codec, entropy, search)
+    size, image = len(made.data), _part(whole)
     part = "" if image.shape == whole.shape else "its middle, compressed by itself"
     ours = item(f"rate {quality}", back, f"{size:,} bytes, {psnr(whole, back):.2f} dB", file=f"{name}-rate-{quality}")
     original = item("original", whole, _pixels(whole), file=name)
-    yield file, shown([original, ours], whole.shape[:2]), table, gr.skip()
-    _, others = compare_at_size(image, codec, entropy=_entropy(entropy), **search)
+    yield file, shown([original, ours], whole.shape[:2]), table
+    kept = made if image.shape == whole.shape else None
+    _, others = compare_at_size(image, codec, entropy=_entropy(entropy), ours=kept, **search)
     items = [item("original", image, part or _pixels(image), file=name)]
     items += [item(one.name, one.image, _note(one), file=f"{name}-{one.name}") for one in others]
-    yield gr.skip(), shown(items, image.shape[:2]), gr.skip(), gr.skip()
-    yield gr.skip(), gr.skip(), gr.skip(), _curves(image, int(quality or 0), entropy, search)
+    yield gr.skip(), shown(items, image.shape[:2]), gr.skip()
+
+
+def _tried(
+    path: str | None, quality: int | None, entropy: str, effort: float, trade: float, progress: Progress
+) -> Iterator[tuple[object, ...]]:
+    """Rate and distortion of this picture: every rate point at hand, the chosen one marked, and the other codecs."""
+    image, rates = _part(_read(path).pixels), list(qualities())
+    if quality not in rates:
+        raise InputError("choose a rate first")
+    progress(0.1, "our rates")
+    codecs = [codec_for(quality=rate) for rate in rates]
+    ours = our_curve(image, codecs, entropy=_entropy(entropy), effort=int(effort), trade=float(trade))
+    progress(0.6, "other codecs")
+    yield (curve_plot(ours, picture_curves(image), chosen=rates.index(quality)),)
 
 
 def _costs(result: Compressed, codec: Codec, picture: Picture, back: np.ndarray, uploaded: int) -> dict[str, object]:
@@ -284,16 +295,6 @@ def _part(image: np.ndarray) -> np.ndarray:
 
 def _note(one: AtSize) -> str:
     return f"{one.bytes:,} bytes" + ("" if one.fits else ", its smallest") + f", {one.psnr:.2f} dB"
-
-
-def _curves(image: np.ndarray, quality: int, entropy: str, search: dict[str, Any]) -> object:
-    """Rate and distortion of this picture: every rate point at hand, the chosen one marked, and the other codecs."""
-    progress = search["progress"]
-    codecs = [codec_for(quality=number) for number in qualities()]
-    progress(0.2, "our rates")
-    ours = our_curve(image, codecs, entropy=_entropy(entropy), effort=search["effort"], trade=search["trade"])
-    progress(0.6, "other codecs")
-    return curve_plot(ours, picture_curves(image), chosen=list(qualities()).index(quality))
 
 
 # ---- a file becomes a picture

@@ -45,13 +45,19 @@ _WISH = """async (...wants) => {
   await wait(PAUSE);
   for (let tries = 0; tries < 100 && !document.getElementById(NAME + "-status"); tries++) await wait(100);
   if (mine !== asked[NAME] || !document.getElementById(NAME + "-status")?.checkVisibility()) return;
-  return JSON.stringify(wants.map((want) => want?.path ?? want));
+  return JSON.stringify([...wants.map((want) => want?.path ?? want), window.broken?.[NAME] ?? 0]);
 }"""
-# The run that is to stop, by the name that its status line bears; another one is asked for.
+# The runs that are to stop where another is asked for: the one before it, and those of tabs that are not seen, which
+# run again when they are. A run is known by the name that its status line bears.
 _NEXT = """() => {
+  const name = (line) => line.closest("[id$=-status]").id.slice(0, -"-status".length);
+  const hidden = [...document.querySelectorAll(".live-status[data-busy=true]")]
+    .filter((line) => !line.checkVisibility() && name(line) in (window.asked ?? {}));
+  for (const line of hidden) (window.broken ??= {})[name(line)] = Date.now();
   const line = document.querySelector("#NAME-status .live-status"), run = line?.dataset.run ?? "";
-  if (line) [line.dataset.state, line.textContent] = ["running", ""];
-  return run;
+  if (line) Object.assign(line, {textContent: ""}).setAttribute("data-busy", "true");
+  line?.setAttribute("data-old", "true");
+  return [run, ...hidden.map((each) => each.dataset.run)].join(" ");
 }"""
 _WHICH = "() => document.querySelector('#NAME-status .live-status')?.dataset.run ?? ''"
 
@@ -158,9 +164,10 @@ def once(function: Callable[..., object]) -> Function:
     return run
 
 
-def _stop(name: str) -> None:
-    if event := _RUNNING.get(str(name)):
-        event.set()
+def _stop(names: str) -> None:
+    for one in str(names).split():
+        if event := _RUNNING.get(one):
+            event.set()
 
 
 def _run(function: Function, count: int, *, shared: Key | None) -> Callable[..., Iterator[tuple[object, ...]]]:
@@ -235,5 +242,7 @@ def _skips(value: object) -> bool:
 
 
 def _status(state: str, said: str = "", *, run: str = "") -> str:
-    """The status line."""
-    return f'<p class="live-status" role="status" data-state="{state}" data-run="{run}">{html.escape(said)}</p>'
+    """The status line: whether a run goes on, and whether what is shown is older than what was asked for."""
+    busy, old = state in ("running", "going"), state in ("running", "stopped", "error")
+    marks = f'data-state="{state}" data-busy="{str(busy).lower()}" data-old="{str(old).lower()}" data-run="{run}"'
+    return f'<p class="live-status" role="status" {marks}>{html.escape(said)}</p>'

@@ -30,9 +30,13 @@ _INK = colors.Color(
 )  # fmt: skip
 
 # Gradio gives its pictures no alternative text; each takes the label of the block it stands in, an example the name
-# of its file.
+# of its file. The footer is out of reach of the style sheet, which Gradio keeps within the page's own parts.
 HEAD = """
 <meta name="description" content="Spherical Leech Quantization: tokenize pictures with the Leech lattice.">
+<style>
+  /* on a phone Gradio leaves out what stands before the dot */
+  @media (max-width: 640px) { footer .divider { display: none !important; } }
+</style>
 <script>
   function nameThePictures() {
     for (const picture of document.querySelectorAll(".block img")) {

@@ -42,7 +42,7 @@ def build(context: Context) -> None:
         "original, what came back, and the maps of the error and of the codewords.",
     )
     picture = context.the_picture()
-    with gr.Row(equal_height=False):
+    with gr.Row(equal_height=False, elem_classes="results-row"):
         with gr.Column(scale=3, min_width=280):
             model = context.any_model_choice(
                 info="Turns pictures into codewords and back.", elem_id="reconstruct-model"

@@ -1,5 +1,5 @@
 // A picture from anywhere on the page goes the way of the upload button, past the same checks.
-const input = () => document.querySelector("#picture-file input[type=file]") ?? document.querySelector("input#picture-file");
+const input = () => document.querySelector("input[data-testid='Upload-upload-button']");
 const give = (file) => {
   const files = new DataTransfer();
   files.items.add(file);

@@ -107,7 +107,7 @@ def test_a_table_of_phases_and_one_of_several_scales(folder, others):
     table = fit_table(pyramid, open_source(others))
     assert table.counted.tokens == 2 * 5
     result = evaluate_reconstruction(pyramid, open_source(folder), table=table)
-    squares = torch.stack([torch.from_numpy(pyramid.fit(s.image)).permute(2, 0, 1) for s in open_source(folder)])
+    squares = torch.stack([torch.from_numpy(pyramid.prepare(s.image)).permute(2, 0, 1) for s in open_source(folder)])
     bits = [table.model.bits(row[None, None].numpy()) for row in pyramid.tokenize(squares)]
     assert result.cross_entropy_bpp == pytest.approx(sum(bits) / (3 * 16 * 16))
 

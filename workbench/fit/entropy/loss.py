@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from workbench.coding.shell import GROUPS, ShellCoder
+from workbench.lattices.golay.code import NUM_OCTADS, NUM_PAIRS, NUM_WORDS
 from workbench.lattices.jit import kernel
-from workbench.lattices.partition.bricks import NUM_OCTADS, NUM_PAIRS, NUM_WORDS
 
 _FIRST_PAIR = NUM_OCTADS + NUM_WORDS
 _STEPS = 4096  # table entries for exp over one octave

@@ -10,13 +10,12 @@ from torch import nn
 from workbench.errors import InputError
 from workbench.fit.engine.cost import Cost, imagine, measure, state_bytes
 from workbench.fit.engine.distributed import World
-from workbench.fit.engine.settings import override
+from workbench.fit.engine.inputs import hardware
 from workbench.fit.engine.step import compute_twice
 from workbench.fit.generator.launch import GeneratorPlan
-from workbench.fit.generator.recipes import GeneratorRecipe, generator_recipe
+from workbench.fit.generator.recipes import GeneratorRecipe
 from workbench.fit.generator.task import GeneratorTask
 from workbench.fit.generator.tokens import TokenBatches, Tokens
-from workbench.fit.plan import hardware
 from workbench.fit.tokenizer.recipe import Losses
 from workbench.fit.tokenizer.recipes import RECIPES
 from workbench.fit.tokenizer.task import TokenizerTask
@@ -41,7 +40,7 @@ def estimate_generator(plan: GeneratorPlan, *, world: World | None = None) -> Co
         ModelError: if the tokenizer cannot be used.
     """
     world = world or World()
-    recipe, machine = override(generator_recipe(plan.recipe), plan.set), hardware(world.device)
+    recipe, machine = plan.full_recipe(), hardware(world.device)
     tokenizer = _tokenizer(plan.tokenizer)
     shape = Generator.empty(
         {

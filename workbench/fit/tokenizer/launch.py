@@ -1,20 +1,20 @@
 """From a plan to a finished model: gather the parts, run the engine, give the model out with its card."""
 
-__all__ = ["estimate", "launch"]
+__all__ = ["TokenizerPlan", "estimate_tokenizer", "launch_tokenizer"]
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 from workbench import atomic
-from workbench.errors import InputError
 from workbench.fit.engine.batches import Batches
 from workbench.fit.engine.cost import Cost, measure
 from workbench.fit.engine.distributed import World
+from workbench.fit.engine.inputs import Inputs, hardware, required
 from workbench.fit.engine.loop import Outcome, fit
 from workbench.fit.engine.settings import from_mapping, override, to_mapping
-from workbench.fit.plan import Plan, hardware
 from workbench.fit.tokenizer.alignment import make_foundation
 from workbench.fit.tokenizer.card import tokenizer_card
 from workbench.fit.tokenizer.perceptual import make_perceptual
@@ -29,6 +29,20 @@ from workbench.progress import Progress, no_progress
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, kw_only=True)
+class TokenizerPlan(Inputs):
+    """A tokenizer to train.
+
+    Attributes:
+        recipe: A recipe's name, or its values.
+        init_from: A model to begin from: a name, a folder or a hub id.
+    """
+
+    task: ClassVar[str] = "tokenizer"
+    recipe: str | dict[str, Any] = "smoke"
+    init_from: str | None = None
+
+
 @dataclass(frozen=True)
 class _Parts:
     """What a plan amounts to."""
@@ -38,8 +52,8 @@ class _Parts:
     batches: Batches
 
 
-def launch(
-    plan: Plan,
+def launch_tokenizer(
+    plan: TokenizerPlan,
     *,
     world: World | None = None,
     progress: Progress = no_progress,
@@ -58,7 +72,7 @@ def launch(
     world = world or World()
     parts = _gather(plan, world)
     out = Path(plan.out or f"runs/{parts.recipe.name}")
-    config = to_mapping(replace(plan, recipe=to_mapping(parts.recipe), set=(), out=str(out)))
+    config = {"task": plan.task, **to_mapping(replace(plan, recipe=to_mapping(parts.recipe), set=(), out=str(out)))}
     outcome = fit(
         parts.task, parts.batches, parts.recipe.run, out=out, world=world, config=config, progress=progress, stop=stop
     )
@@ -81,7 +95,7 @@ def launch(
     return outcome, model
 
 
-def estimate(plan: Plan, *, world: World | None = None) -> tuple[Cost, str]:
+def estimate_tokenizer(plan: TokenizerPlan, *, world: World | None = None) -> tuple[Cost, str]:
     """Take a few steps of a plan and say what all of it would cost; writes nothing.
 
     Returns:
@@ -100,9 +114,8 @@ def estimate(plan: Plan, *, world: World | None = None) -> tuple[Cost, str]:
     return cost, parts.task.unit
 
 
-def _gather(plan: Plan, world: World) -> _Parts:
-    if not plan.data:
-        raise InputError("no data given: pass --data with folders of pictures, pictures or tar shards")
+def _gather(plan: TokenizerPlan, world: World) -> _Parts:
+    data = required(plan.data)
     if isinstance(plan.recipe, str):
         recipe = tokenizer_recipe(plan.recipe)
     else:
@@ -117,4 +130,4 @@ def _gather(plan: Plan, world: World) -> _Parts:
     weights = recipe.losses
     foundation = make_foundation(weights.alignment_features, world.device) if weights.alignment else None
     task = TokenizerTask(recipe, held_out=held_out, perceptual=perceptual, foundation=foundation, start=start)
-    return _Parts(recipe, task, make_batches(plan.data, recipe.crops, recipe.run))
+    return _Parts(recipe, task, make_batches(data, recipe.crops, recipe.run))

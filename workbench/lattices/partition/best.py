@@ -1,7 +1,7 @@
 """The k best codewords of each token, exactly, without scoring all 196,560.
 
 The search score Σ_i ℓ[i, v_ki] + word logit is a sum over positions, so the best score within each octad, Golay word
-and pair comes from the products of `partition.py` with the maximum in place of the sum. Groups are then opened in
+and pair comes from the products of `logs.py` with the maximum in place of the sum. Groups are then opened in
 order of their best, and no more are opened once that best is below the k-th score found.
 Among equal scores the lowest index comes first.
 """
@@ -19,7 +19,7 @@ from workbench.errors import InputError
 from workbench.lattices.code import Code
 from workbench.lattices.jit import kernel
 from workbench.lattices.partition.bricks import shapes_of
-from workbench.lattices.partition.sums import LEVELS, NUM_WORD_LOGITS, check_logits, digits_of, group_log_sums
+from workbench.lattices.partition.logs import LEVELS, NUM_WORD_LOGITS, check_logits, digits_of, group_log_sums
 from workbench.lattices.pool import run_split
 
 MAX_K = 256

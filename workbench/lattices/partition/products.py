@@ -1,7 +1,7 @@
 """Products of elements x + yε and their gradients, `LANES` tokens side by side: the inner loops of the fast sums.
 
 Arrays have shape (rows, LANES), and element e holds rows 2e, its x, and 2e + 1, its y. ε² is `square`: 1 for octads, 0
-for Golay words (`partition.py`). All numbers are in [0, 1] and only ever multiplied and added, forward as well as
+for Golay words (`logs.py`). All numbers are in [0, 1] and only ever multiplied and added, forward as well as
 backward, where the gradient of a product is again a product with the other factor.
 """
 

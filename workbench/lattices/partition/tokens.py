@@ -1,4 +1,4 @@
-"""The sums of `partition.py` on a CPU: in the linear domain, sixteen tokens side by side, forward and backward.
+"""The sums of `sums.py` on a CPU: in the linear domain, sixteen tokens side by side, forward and backward.
 
 For each shape the weights are scaled so that the best choice at every position weighs 1, and every later number is a
 sum of products of numbers in [0, 1]. The scaling has one free number λ for the octads and one for the pairs: as each
@@ -18,8 +18,8 @@ __all__ = ["sum_tokens"]
 
 import numpy as np
 
+from workbench.lattices.golay.code import NUM_OCTADS
 from workbench.lattices.lanes import LANES
-from workbench.lattices.partition.bricks import NUM_OCTADS
 from workbench.lattices.partition.products import exp, fused_kernel, inside, outside, sum_words, words_back
 
 _FLOOR = -686.0  # log of a bound on what underflow can take from a scaled sum of at most 1e6 terms
@@ -207,7 +207,7 @@ def sum_tokens(
         grad_words: Overwritten, (n, 4855), or (0, 0).
         values: Overwritten, (n, m) float64.
         accepted: Overwritten, (n, m) bool.
-        octad_plan: Places, entries, starts, runs and thirds of the octads, see `partition_cpu`.
+        octad_plan: Places, entries, starts, runs and thirds of the octads, see `cpu.py`.
         word_plan: Those of the Golay words.
     """
     o_places, o_entries, o_starts, o_runs, o_thirds = octad_plan

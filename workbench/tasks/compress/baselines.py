@@ -84,6 +84,7 @@ def compare_at_size(
     effort: int = 0,
     trade: float = TRADE,
     others: Sequence[Baseline] | None = None,
+    ours: Compressed | None = None,
     progress: Progress = no_progress,
 ) -> tuple[Compressed, list[AtSize]]:
     """Compress a picture, and compress it with other codecs to the same size.
@@ -95,6 +96,7 @@ def compare_at_size(
         effort: Of its search for codewords, from 0 to 9.
         trade: λ of that search.
         others: What to compare with; None for all that there are.
+        ours: Our file of the picture, where it is made already.
         progress: Told the fraction done and the codec at hand.
 
     Returns:
@@ -105,7 +107,8 @@ def compare_at_size(
     """
     others = baselines() if others is None else others
     progress(0.0, OURS)
-    ours = compress_image(image, codec, entropy=entropy, effort=effort, trade=trade)
+    if ours is None:
+        ours = compress_image(image, codec, entropy=entropy, effort=effort, trade=trade)
     back = decompress_image(ours.data, codec=codec).image
     shown = [_at_size(OURS, image, ours.data, back, fits=True)]
     for number, other in enumerate(others):

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 from workbench.errors import InputError, did_you_mean
+from workbench.lattices.codes.registry import code_family
 from workbench.lattices.geometry import (
     cap_bound,
     direction_error,
@@ -218,7 +219,7 @@ def measure_code(
         normalised_second_moment=cells,
         second_moment=moment,
         fingerprint=quantizer.fingerprint,
-        note=_NOTES.get(quantizer.name, ""),
+        note=_note(quantizer),
     )
 
 
@@ -261,6 +262,12 @@ def _at_norm_one(quantizer: Quantizer) -> Callable[[torch.Tensor], torch.Tensor]
     return quantize
 
 
+def _note(quantizer: Quantizer) -> str:
+    """What a reader of the table should know of it."""
+    family = code_family(quantizer.code.name) if isinstance(quantizer, LatticeQuantizer) else None
+    return family.note if family else _NOTES.get(quantizer.name, "")
+
+
 def _roundness_of_boxes(levels: Sequence[int]) -> tuple[float, float]:
     """Normalised second moment of boxes of sides 2/L, and that over the one of a ball.
 
@@ -275,10 +282,6 @@ def _roundness_of_boxes(levels: Sequence[int]) -> tuple[float, float]:
 
 
 _NOTES = {
-    "leech": "the first shell of Λ24: octads and signs from one Golay code",
-    "leech-published": "the published table: its octads and its signs come from two Golay codes, so codewords of "
-    "the two shapes come as close as √3/2 where a true shell has 1",
-    "leech-shell3": "the second shell of Λ24",
     "bsq": "cells are the orthants: congruent, and far from round",
     "lfq": "the directions of bsq; the input is not projected, and before scaling to norm 1 the least distance is 2",
     "fsq": "a grid in a box, no sphere: distances and errors are in the box [-1, 1]^D, one step is 2/L; its error is "
@@ -286,6 +289,4 @@ _NOTES = {
     "its cells",
     "vq": "learned: its geometry depends on its weights",
     "product": "a product of spheres: directions whose three parts differ in norm pay for it",
-    "random": "uniform directions, seed 0",
-    "fibonacci": "a Kronecker sequence with steps of a generalised golden ratio, mapped to the sphere",
 }

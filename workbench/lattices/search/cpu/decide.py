@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from workbench.lattices.codes.leech import SHAPE_STARTS
+from workbench.lattices.golay.code import NUM_OCTADS, NUM_WORDS
 from workbench.lattices.jit import kernel
 
 _THREES, _FOURS = SHAPE_STARTS[1:3]
@@ -58,7 +59,7 @@ def best_of_triple(y, plan, c, i, j):
     gain = gain0 if at0 else gain2
     gain = gain1 if at1 else gain
     signs = (flip0 if at0 else s0 < 0) + 2 * (flip1 if at1 else s1 < 0) + 4 * (flip2 if at2 else s2 < 0)
-    row = _THREES + 4096 * (entry & 31) + plan.messages[c, i, j, signs]
+    row = _THREES + NUM_WORDS * (entry & 31) + plan.messages[c, i, j, signs]
     return abs(s0) + abs(s1) + abs(s2) + gain, row
 
 
@@ -74,7 +75,7 @@ def _best_of_signs(s0, least0, most0, s1, least1, most1, s2, least2, most2, mess
         total, least = total + s, min(least, entry)
         score = total - 4 * (least >> 5)
         if score >= best:
-            candidate = _THREES + 4096 * (least & 31) + messages[signs]
+            candidate = _THREES + NUM_WORDS * (least & 31) + messages[signs]
             if score > best or candidate < row:
                 best, row = score, candidate
     return best, row
@@ -116,7 +117,7 @@ def best_of_octad(y, octads, o):
     odd = (parity ^ parity >> 1) & 1
     rank = least & 31
     signs ^= odd * (128 >> (rank if rank < 8 else 23 - rank))
-    return 2 * total - 4 * odd * (least >> 5), 759 * (signs >> 1) + o
+    return 2 * total - 4 * odd * (least >> 5), NUM_OCTADS * (signs >> 1) + o
 
 
 @kernel(inline=True)
@@ -154,7 +155,7 @@ def best_of_all(y, plan):
     """Row of the best word of all shapes that take part; some ten microseconds."""
     best, row = _NONE, 0
     if plan.shapes[0]:
-        for o in range(759):
+        for o in range(NUM_OCTADS):
             score, candidate = best_of_octad(y, plan.octads, o)
             if score > best or (score == best and candidate < row):
                 best, row = score, candidate

@@ -18,11 +18,11 @@ __all__ = ["nearest_shell3"]
 
 import numpy as np
 
+from workbench.lattices.golay.code import NUM_DODECADS, NUM_OCTADS, NUM_WORDS
 from workbench.lattices.jit import kernel
 from workbench.lattices.search.cpu.row_kernels import sign_rank
 
 _NONE = np.int64(-(1 << 62))
-_WORDS, _DODECADS, _OCTADS = 4096, 2576, 759
 
 
 @kernel
@@ -93,8 +93,8 @@ def _try_word(y: np.ndarray, signs: np.ndarray, m: int, total: int, starts: np.n
             five = i
     least, triple = _triple(values)
     if values[five] > -least:
-        return total + 4 * values[five], starts[3] + _WORDS * five + m
-    return total - 4 * least, starts[1] + _WORDS * triple + m
+        return total + 4 * values[five], starts[3] + NUM_WORDS * five + m
+    return total - 4 * least, starts[1] + NUM_WORDS * triple + m
 
 
 @kernel
@@ -105,7 +105,7 @@ def _try_dodecad(y: np.ndarray, dodecads: np.ndarray, d: int, sizes: int) -> tup
         least = min(least, abs(y[dodecads[d, k]]))
         minus += int(y[dodecads[d, k]] <= 0)
     wrong = minus % 2 == 1
-    return 2 * sizes - 4 * least * wrong, sign_rank(y, dodecads[d], wrong, least) * _DODECADS + d
+    return 2 * sizes - 4 * least * wrong, sign_rank(y, dodecads[d], wrong, least) * NUM_DODECADS + d
 
 
 @kernel
@@ -126,7 +126,7 @@ def _try_octad(
     four = y[off_octads[o, place]]
     wrong = minus % 2 == 0
     rank = 2 * sign_rank(y, octads[o], wrong, least) + int(four > 0)
-    return 2 * sizes - 4 * least * wrong + 4 * abs(four), starts[2] + (16 * rank + place) * _OCTADS + o
+    return 2 * sizes - 4 * least * wrong + 4 * abs(four), starts[2] + (16 * rank + place) * NUM_OCTADS + o
 
 
 @kernel
@@ -176,36 +176,38 @@ def nearest_shell3(
         _byte_sums(y, sums)
         _byte_sums(size, sizes)
         reach = 4 * (top + second + third)
-        for m in range(_WORDS):
+        for m in range(NUM_WORDS):
             on = sums[0, masks[m, 0]] + sums[1, masks[m, 1]] + sums[2, masks[m, 2]]
             sum_on[m] = 2 * on - total
             # The entries against the signs add up to half of what is missing from Σ|y|.
             bounds[m] = sum_on[m] + max(min(reach, 2 * (all_sizes - sum_on[m])), 4 * top)
-        for word in range(_WORDS, len(masks)):
+        for word in range(NUM_WORDS, len(masks)):
             on = sizes[0, masks[word, 0]] + sizes[1, masks[word, 1]] + sizes[2, masks[word, 2]]
             sum_on[word] = on
             bounds[word] = 2 * on
-        for word in range(_WORDS + _DODECADS, len(masks)):
+        for word in range(NUM_WORDS + NUM_DODECADS, len(masks)):
             bounds[word] += 4 * top
         best, index = _NONE, np.int64(0)
-        first_word = np.argmax(bounds[:_WORDS])
-        first_dodecad = _WORDS + np.argmax(bounds[_WORDS : _WORDS + _DODECADS])
-        first_octad = _WORDS + _DODECADS + np.argmax(bounds[_WORDS + _DODECADS :])
+        first_word = np.argmax(bounds[:NUM_WORDS])
+        first_dodecad = NUM_WORDS + np.argmax(bounds[NUM_WORDS : NUM_WORDS + NUM_DODECADS])
+        first_octad = NUM_WORDS + NUM_DODECADS + np.argmax(bounds[NUM_WORDS + NUM_DODECADS :])
         for trial in range(-3, len(masks)):
             word = trial
             if trial < 0:
                 word = first_word if trial == -3 else first_dodecad if trial == -2 else first_octad
             if bounds[word] < best:
                 continue
-            if word < _WORDS:
+            if word < NUM_WORDS:
                 against = pluses ^ (masks[word, 0] << 16 | masks[word, 1] << 8 | masks[word, 2])
                 if sum_on[word] + 4 * max(_three_against(size, order, against), top) < best:
                     continue
                 score, candidate = _try_word(y, signs, word, sum_on[word], starts)
-            elif word < _WORDS + _DODECADS:
-                score, candidate = _try_dodecad(y, dodecads, word - _WORDS, sum_on[word])
+            elif word < NUM_WORDS + NUM_DODECADS:
+                score, candidate = _try_dodecad(y, dodecads, word - NUM_WORDS, sum_on[word])
             else:
-                score, candidate = _try_octad(y, octads, off_octads, word - _WORDS - _DODECADS, sum_on[word], starts)
+                score, candidate = _try_octad(
+                    y, octads, off_octads, word - NUM_WORDS - NUM_DODECADS, sum_on[word], starts
+                )
             if score > best or (score == best and candidate < index):
                 best, index = score, candidate
         out[n] = index
