@@ -77,5 +77,6 @@ lock: ## bring requirements.lock up to pyproject.toml (needs uv); UPGRADE=1 take
 	  cat requirements.lock.new; } > requirements.lock
 	rm requirements.lock.new
 
-clean: ## remove the virtual environment and every cache
-	rm -rf .venv build dist docs/_build docs/generated *.egg-info .pytest_cache .ruff_cache
+clean: ## remove the virtual environment, what was built, and every cache in this folder, compiled kernels included
+	rm -rf .venv build dist docs/_build docs/generated *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name .git -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +

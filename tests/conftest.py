@@ -33,12 +33,12 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Directory of a small tokenizer with random weights and the 240 words of E8."""
     import torch
 
+    from workbench.models.grid_tokenizer import GridTokenizer
     from workbench.models.presets import body_preset
-    from workbench.models.tokenizer import Tokenizer
 
     with torch.random.fork_rng():
         torch.manual_seed(7)
-        model = Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "e8"}, name="tiny")
+        model = GridTokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "e8"}, name="tiny")
     directory = tmp_path_factory.mktemp("models") / "tiny"
     model.eval().save_pretrained(directory)
     return directory
@@ -51,14 +51,14 @@ def tiny_generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from workbench.models.generator import Generator
     from workbench.models.generator_presets import trunk_preset
-    from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
     from workbench.models.presets import body_preset
+    from workbench.models.pyramid_tokenizer import PyramidTokenizer
 
     folder = tmp_path_factory.mktemp("generator")
     quantizer = {"name": "multiscale", "base": "leech", "scales": [1, 2, 4], "gains": [1.5, 1.25, 0.8]}
     with torch.random.fork_rng():
         torch.manual_seed(7)
-        tokenizer = MultiScaleTokenizer(body=body_preset("conv-tiny-8"), quantizer=quantizer, name="pyramid")
+        tokenizer = PyramidTokenizer(body=body_preset("conv-tiny-8"), quantizer=quantizer, name="pyramid")
         tokenizer.save_pretrained(folder / "pyramid")
         generator = Generator(
             trunk=trunk_preset("nano"),
@@ -68,7 +68,7 @@ def tiny_generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
             tokenizer={
                 "name": "pyramid",
                 "code": "leech",
-                "weights": MultiScaleTokenizer.from_pretrained(folder / "pyramid").weights_hash,
+                "weights": PyramidTokenizer.from_pretrained(folder / "pyramid").weights_hash,
             },
             name="sketch",
         )

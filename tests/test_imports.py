@@ -46,12 +46,20 @@ def imported(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, a.value) for a in node.args if isinstance(a, ast.Constant))
 
 
+def is_for_type_checkers(node: ast.stmt) -> bool:
+    """Whether a statement is `if TYPE_CHECKING:`."""
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
 def violations(path: Path, source: str, root: Path = REPOSITORY) -> list[str]:
     """What a file imports sideways or upwards, each as a sentence with file and line."""
     parts = path.relative_to(root).with_suffix("").parts
     here = room_of(".".join(parts))
     found = []
-    for line, name in imported(ast.parse(source)):
+    tree = ast.parse(source)
+    if path.name == "__init__.py" and here is None:
+        tree.body = [node for node in tree.body if not is_for_type_checkers(node)]  # the program never runs these
+    for line, name in imported(tree):
         there = room_of(name)
         where = f"{path.relative_to(root)}:{line}"
         if name.startswith("."):

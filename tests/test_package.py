@@ -1,5 +1,6 @@
 """The package as others get it: light to import, only ours in the wheel, settings that a clone needs in place."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -8,7 +9,11 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from workbench.coding.fixed import Fixed
+from workbench.lattices.jit import COMPILING
 
 REPOSITORY = Path(__file__).parents[1]
 HEAVY = ("torch", "numpy", "numba", "gradio", "PIL", "huggingface_hub", "torchvision", "lpips", "rich")
@@ -63,25 +68,20 @@ for old, new in {dict(MOVED)}.items():
     assert "workbench.models.load now" in run.stderr
 
 
-@pytest.mark.slow
-def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
-    source = tmp_path / "source"
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
     ignored = shutil.ignore_patterns(".git", ".venv", "runs", "build", "*.egg-info", "__pycache__", "*.ipynb")
     shutil.copytree(REPOSITORY, source, ignore=ignored)
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "-w",
-        tmp_path,
-        source,
-    ]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
-    (wheel,) = tmp_path.glob("*.whl")
+    pip = [sys.executable, "-m", "pip"]
+    build = [*pip, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, source]
+    subprocess.run(build, check=True, capture_output=True, timeout=300)
+    return next(folder.glob("*.whl"))
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"workbench"}
@@ -89,6 +89,39 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
     assert "workbench/ui/look.css" in names
     for weights in (REPOSITORY / "workbench" / "pretrained").rglob("*.safetensors"):
         assert weights.relative_to(REPOSITORY).as_posix() in names
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs a folder that not even root can write into")
+def test_the_wheel_works_where_neither_it_nor_a_home_can_be_written(wheel, tmp_path):
+    mount = ["unshare", "--map-root-user", "--mount"]
+    if subprocess.run([*mount, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no namespaces of mounts here")
+    site, temporary = tmp_path / "site", tmp_path / "temporary"
+    temporary.mkdir()
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", site, wheel], check=True)
+    work = (
+        "import numpy; from workbench.coding.fixed import Fixed; print(Fixed(9).encode(numpy.array([[[5, 8]]])).hex())"
+    )
+    homes = ["-u HOME XDG_CACHE_HOME=/dev/null", "HOME=/dev/null", "HOME=/proc/none"]  # unset, unwritable, nonexistent
+    script = [f"mount --bind {site} {site}", f"mount -o remount,ro,bind {site}", f"! touch {site}/workbench/a"]
+    script += [f"env {home} {sys.executable} -c '{work}'" for home in homes]
+    script += [f"env {homes[-1]} {sys.executable} -m workbench models --json"]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(site), "TMPDIR": str(temporary)}
+    done = subprocess.run(
+        [*mount, "bash", "-ec", "\n".join(script)],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("no cache can be written") == len(homes)
+    assert done.stderr.count(COMPILING) == 1
+    assert done.stdout.split("\n", 3)[0:2] == [Fixed(9).encode(np.array([[[5, 8]]])).hex()] * 2
+    assert "photo-leech" in done.stdout
 
 
 def test_the_lock_names_no_host_and_no_path():

@@ -14,13 +14,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from training.arguments import parser, shared
 from workbench import atomic
+from workbench.cli import progress_bar
 from workbench.errors import InputError, WorkbenchError
-from workbench.fit.engine.settings import from_mapping, override
-from workbench.fit.studies.quantizers import CONTESTANTS, CompareRecipe, Contestant, contest, paired
-from workbench.images.crops import load_pictures
+from workbench.fit.engine.settings import from_mapping
+from workbench.fit.studies.quantizers import CONTESTANTS, Contestant, QuantizersPlan, paired, train_contestants
 from workbench.images.sources import open_source
 from workbench.tasks.evaluate.fitted_table import fit_table
 from workbench.tasks.evaluate.reconstruction import evaluate_reconstruction
@@ -49,38 +49,30 @@ def asked_in(text: str) -> tuple[str, Contestant]:
         ) from error
 
 
-def main() -> None:
-    """Run the recipe."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", nargs="+", required=True, metavar="PATH")
-    parser.add_argument("--held-out", nargs="+", required=True, metavar="NAME=PATH")
-    parser.add_argument("--table-data", nargs="+", metavar="PATH", help="pictures to fit tables on; --data by default")
-    parser.add_argument("--squeezenet", type=Path, help="weights of SqueezeNet 1.1, for its distances")
-    parser.add_argument("--only", nargs="*", choices=sorted(CONTESTANTS), help="contestants to train; all by default")
-    parser.add_argument("--contestant", nargs="+", default=[], metavar="NAME=JSON", help="others to train besides")
-    parser.add_argument("--set", nargs="*", default=[], metavar="key=value")
-    parser.add_argument("--out", type=Path, default=Path("runs/compare"))
-    arguments = parser.parse_args()
+def main(arguments: list[str] | None = None) -> None:
+    """Run the recipe and measure."""
+    options = parser("compare", __doc__)
+    options.add_argument("--table-data", nargs="+", metavar="PATH", help="pictures to fit tables on; --data by default")
+    options.add_argument("--squeezenet", type=Path, help="weights of SqueezeNet 1.1, for its distances")
+    options.add_argument("--only", nargs="*", choices=sorted(CONTESTANTS), help="contestants to train; all by default")
+    options.add_argument("--contestant", nargs="+", default=[], metavar="NAME=JSON", help="others to train besides")
+    chosen = options.parse_args(arguments)
     try:
-        _compare(arguments)
+        plan = QuantizersPlan(
+            only=None if chosen.only is None else tuple(chosen.only),
+            contestants=dict(map(asked_in, chosen.contestant)),
+            **{**shared(chosen, options.prog, arguments), "held_out": ()},
+        )
+        _compare(plan, chosen)
     except WorkbenchError as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         sys.exit(2 if isinstance(error, InputError) else 1)
 
 
-def _compare(arguments: argparse.Namespace) -> None:
-    recipe = override(CompareRecipe(), arguments.set)
-    known = CONTESTANTS if arguments.only is None else arguments.only
-    chosen = {name: CONTESTANTS[name] for name in known} | dict(map(asked_in, arguments.contestant))
-    pictures = load_pictures(open_source(arguments.data), at_least=recipe.crops.side)
-    weights = [image.shape[0] * image.shape[1] for image in pictures.images]
-    with tqdm(total=100, unit="%", desc="compare") as bar:
-
-        def show(fraction: float, message: str) -> None:
-            bar.n = round(100 * fraction, 1)
-            bar.set_postfix_str(message)
-
-        models = contest(recipe, pictures, out=arguments.out, contestants=chosen, weights=weights, progress=show)
+def _compare(plan: QuantizersPlan, arguments: argparse.Namespace) -> None:
+    chosen = plan.chosen()
+    with progress_bar("Training") as progress:
+        models = train_contestants(plan, progress=progress)
 
     spaces = [load_space("leaf")]
     if arguments.squeezenet:
@@ -89,8 +81,7 @@ def _compare(arguments: argparse.Namespace) -> None:
     results: dict[str, dict[str, list[dict[str, float]]]] = {}
     counted: dict[str, list[str]] = {}
     for name, tokenizers in models.items():
-        tokenizers[0].save_pretrained(arguments.out / "models" / f"compare-{name}")
-        tables = [fit_table(model, open_source(arguments.table_data or arguments.data)) for model in tokenizers]
+        tables = [fit_table(model, open_source(arguments.table_data or plan.data)) for model in tokenizers]
         counted[name] = [str(table.counted) for table in tables]
         for held_out in arguments.held_out:
             label, _, path = held_out.partition("=")
@@ -113,7 +104,7 @@ def _compare(arguments: argparse.Namespace) -> None:
                     for key in table[one][0]
                 }
     report = {"results": results, "differences": differences, "tables": counted}
-    atomic.write_text(arguments.out / "results.json", json.dumps(report, indent=1, default=float) + "\n")
+    atomic.write_text(plan.folder / "results.json", json.dumps(report, indent=1, default=float) + "\n")
 
 
 if __name__ == "__main__":

@@ -5,33 +5,48 @@ sends an image to indices and back, a *generator* is a probability over token gr
 Public names load on first use, so that `import workbench` costs nothing.
 """
 
-from importlib import import_module
+from typing import TYPE_CHECKING
 
+from workbench import lazy
 from workbench.moved import install
+
+if TYPE_CHECKING:
+    from workbench.errors import WorkbenchError as WorkbenchError
+    from workbench.lattices.code import Code as Code
+    from workbench.lattices.codes.registry import make_code as make_code
+    from workbench.lattices.search.nearest import nearest as nearest
+    from workbench.models.generator import Generator as Generator
+    from workbench.models.tokenizer import Tokenizer as Tokenizer
+    from workbench.quantizers.quantizer import Quantizer as Quantizer
+    from workbench.quantizers.registry import make_quantizer as make_quantizer
+    from workbench.tasks.compress.codec import Codec as Codec
+    from workbench.tasks.verbs import (
+        decode as decode,
+        encode as encode,
+        generate as generate,
+        reconstruct as reconstruct,
+    )
 
 install()
 
 __version__ = "0.1.0"
+__all__ = ["__version__"]
 
-_HOMES = {
-    "Code": "workbench.lattices.code",
-    "Quantizer": "workbench.quantizers.quantizer",
-    "Tokenizer": "workbench.models.tokenizer",
-    "WorkbenchError": "workbench.errors",
-    "make_code": "workbench.lattices.codes.registry",
-    "make_quantizer": "workbench.quantizers.registry",
-    "nearest": "workbench.lattices.search.nearest",
-}
-
-__all__ = ["__version__", *_HOMES]
-
-
-def __getattr__(name: str) -> object:
-    """Load a public name from its home on first use (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'workbench' has no attribute {name!r}; it has {', '.join(_HOMES)}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+lazy.show(
+    globals(),
+    {
+        "Code": "workbench.lattices.code",
+        "Codec": "workbench.tasks.compress.codec",
+        "Generator": "workbench.models.generator",
+        "Quantizer": "workbench.quantizers.quantizer",
+        "Tokenizer": "workbench.models.tokenizer",
+        "WorkbenchError": "workbench.errors",
+        "decode": "workbench.tasks.verbs",
+        "encode": "workbench.tasks.verbs",
+        "generate": "workbench.tasks.verbs",
+        "make_code": "workbench.lattices.codes.registry",
+        "make_quantizer": "workbench.quantizers.registry",
+        "nearest": "workbench.lattices.search.nearest",
+        "reconstruct": "workbench.tasks.verbs",
+    },
+)

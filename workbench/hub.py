@@ -42,11 +42,19 @@ def bundled(kind: str = "tokenizer") -> dict[str, Path]:
 
 
 def cache_directory() -> Path:
-    """Where converted models are kept: `$WORKBENCH_CACHE`, or `lambda24-workbench` in the user's cache."""
+    """Where converted models are kept: `$WORKBENCH_CACHE`, or `lambda24-workbench` in the user's cache.
+
+    A user without a home, as in a container with a number for a user, gets a path that does not exist: nothing is found
+    there, and whoever wants to write is told where.
+    """
     chosen = os.environ.get("WORKBENCH_CACHE")
     if chosen:
         return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lambda24-workbench"
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        base = Path("/nonexistent/.cache")
+    return base / "lambda24-workbench"
 
 
 def resolve(name: str, kind: str = "tokenizer") -> Path:

@@ -100,7 +100,7 @@ def test_without_a_label_classes_come_in_turn_and_a_way_leads_from_one_to_anothe
         (["--seed", "-1"], 2, "seed must be from 0"),
         (["--model", "scetch"], 2, "unknown generator 'scetch'"),
         (["--tokenizer", "OTHER"], 1, "was trained on the tokens of 'pyramid'"),
-        (["--tokenizer", "tiny"], 2, "unknown multiscale-tokenizer 'tiny'"),
+        (["--tokenizer", "tiny"], 2, "unknown tokenizer 'tiny'"),
     ],
 )
 def test_what_is_wrong_is_one_line(run, tmp_path, tiny_generator, args, status, said):

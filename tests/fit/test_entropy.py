@@ -13,6 +13,7 @@ from workbench.fit.entropy.loss import code_length
 from workbench.fit.entropy.network import EntropySettings, fit_stage
 from workbench.fit.entropy.tables import fit_tables, tokens_of, with_mirrored
 from workbench.lattices.codes.registry import make_code
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.presets import body_preset
 from workbench.models.tokenizer import Tokenizer
 
@@ -120,7 +121,7 @@ def test_later_stages_see_the_earlier_ones(grids, tmp_path):
 def test_tables_are_fitted_saved_and_used(tmp_path):
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        model = Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"}, name="tiny").eval()
+        model = GridTokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"}, name="tiny").eval()
     model.save_pretrained(tmp_path)
     tokenizer = Tokenizer.from_pretrained(tmp_path)
     pictures = [np.random.default_rng(seed).integers(0, 256, (40, 56, 3), dtype=np.uint8) for seed in range(2)]
@@ -140,7 +141,7 @@ def test_tables_are_fitted_saved_and_used(tmp_path):
 
 
 def test_one_model_alone_is_what_it_is_beside_the_other(tmp_path):
-    Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"}).save_pretrained(tmp_path)
+    GridTokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"}).save_pretrained(tmp_path)
     tokenizer = Tokenizer.from_pretrained(tmp_path)
     grids = [np.random.default_rng(seed).integers(0, CODE.size, (1, 4, 5)) for seed in range(4)]
     settings = EntropySettings(hidden=4, steps=2, batch=8)
@@ -153,7 +154,7 @@ def test_one_model_alone_is_what_it_is_beside_the_other(tmp_path):
 
 
 def test_a_codebook_without_a_context_model_is_refused(tmp_path):
-    Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "e8"}).save_pretrained(tmp_path)
+    GridTokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "e8"}).save_pretrained(tmp_path)
     tokenizer = Tokenizer.from_pretrained(tmp_path)
     with pytest.raises(TrainingError, match="'e8' allows none of context"):
         fit_tables(tokenizer, [np.zeros((1, 2, 2), np.int64)], models=("context",))
@@ -162,7 +163,7 @@ def test_a_codebook_without_a_context_model_is_refused(tmp_path):
 def test_tokens_and_a_saved_model_are_needed(tmp_path):
     with pytest.raises(TrainingError, match="at least one grid"):
         fit_stage([], CODE)
-    unsaved = Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "e8"})
+    unsaved = GridTokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "e8"})
     with pytest.raises(TrainingError, match="a saved tokenizer: got 0 grids and weights that were never saved"):
         fit_tables(unsaved, [])
 

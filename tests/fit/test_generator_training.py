@@ -21,8 +21,8 @@ from workbench.fit.generator.recipes import (
 from workbench.fit.generator.task import GeneratorTask, _optimizers
 from workbench.fit.generator.tokens import TokenBatches, Tokens, tokenize_pictures
 from workbench.fit.optim.dion import Dion, Lion
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.presets import body_preset
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 
 CLASSES = ("a", "b")
 
@@ -30,7 +30,7 @@ CLASSES = ("a", "b")
 def make_tokenizer(gain=1.5):
     torch.manual_seed(0)
     quantizer = {"name": "multiscale", "base": "leech", "scales": [1, 2], "gains": [gain, 1.0]}
-    return MultiScaleTokenizer(body=body_preset("conv-tiny-8"), quantizer=quantizer, name="pyramid").eval()
+    return PyramidTokenizer(body=body_preset("conv-tiny-8"), quantizer=quantizer, name="pyramid").eval()
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_tokens_are_made_once_and_stale_ones_are_refused(pictures, tmp_path):
     assert tokens.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert int(tokens.counts(196560).sum()) == 6 * 3 * 5
     with Image.open(pictures / "a" / "0.png") as image:
-        plain = torch.from_numpy(tokenizer.fit(image).copy()).permute(2, 0, 1)[None]
+        plain = torch.from_numpy(tokenizer.prepare(image).copy()).permute(2, 0, 1)[None]
     assert torch.equal(tokenizer.tokenize(plain)[0].int(), tokens.indices[0, 0])
     assert torch.equal(tokenizer.tokenize(plain.flip(-1))[0].int(), tokens.indices[0, 1])
     written = file.stat().st_mtime_ns
@@ -94,7 +94,7 @@ def test_pictures_without_a_class_are_refused(pictures, tmp_path):
 
 def test_windows_of_the_finest_grid_weigh_on_average_as_all_of_it():
     quantizer = {"name": "multiscale", "base": "leech", "scales": [1, 2, 8]}
-    tokenizer = MultiScaleTokenizer(body=body_preset("conv-tiny-8"), quantizer=quantizer).eval()
+    tokenizer = PyramidTokenizer(body=body_preset("conv-tiny-8"), quantizer=quantizer).eval()
     tokens = Tokens(torch.zeros(1, 1, 69, dtype=torch.int32), torch.zeros(1, dtype=torch.int64))
     recipe = GeneratorRecipe(name="w", run=Run(steps=1), classes=CLASSES, trunk="nano", weighting="area", window=4)
     task = GeneratorTask(recipe, tokenizer=tokenizer, tokens=tokens)

@@ -11,15 +11,15 @@ from workbench.fit.generator.tokens import Tokens
 from workbench.fit.studies import heads
 from workbench.fit.studies.heads import HEADS, STUDY, Curve, Score, compare_heads, curve_of
 from workbench.models.generator import Generator
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.presets import body_preset
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 
 
 def tiny():
     """A tokenizer, tokens of two pictures and a study of four steps."""
     torch.manual_seed(0)
     quantizer = {"name": "multiscale", "base": "leech", "scales": [1, 2]}
-    tokenizer = MultiScaleTokenizer(body=body_preset("conv-tiny-8"), quantizer=quantizer).eval()
+    tokenizer = PyramidTokenizer(body=body_preset("conv-tiny-8"), quantizer=quantizer).eval()
     tokens = Tokens(torch.randint(0, 196_560, (2, 1, 5), dtype=torch.int32), torch.tensor([0, 1]))
     run = replace(STUDY.run, minutes=None, steps=4, batch_size=2, evaluate_every=2, precision="float32", warmup_steps=1)
     return tokenizer, tokens, replace(STUDY, run=run, trunk="nano", window=None)

@@ -7,12 +7,21 @@ import torch
 from torch import nn
 
 from workbench.fit.optim.factory import Muon, OptimizerSettings, make_optimizers, orthogonal
-from workbench.fit.tokenizer.losses import ADVERSARIAL, absolute_error, gradient_penalty
+from workbench.fit.tokenizer.losses import ADVERSARIAL, absolute_error, gradient_penalty, squared_error
 from workbench.models.discriminator import PatchDiscriminator
 
 
 def test_absolute_error_is_the_mean_over_pixels():
     assert absolute_error(torch.tensor([0.0, 1.0]), torch.tensor([0.5, 0.75])) == pytest.approx(0.375)
+
+
+def test_the_two_errors_have_gradients_of_one_size_at_a_twentieth():
+    x = torch.rand(2, 3, 4, 4, dtype=torch.float64)
+    slopes = []
+    for error in (absolute_error, squared_error):
+        y = (x + 0.05).requires_grad_()
+        slopes.append(torch.autograd.grad(error(x, y), y)[0])
+    torch.testing.assert_close(*slopes)
 
 
 def test_the_game_has_the_values_of_its_formulas():

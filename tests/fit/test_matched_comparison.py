@@ -11,8 +11,8 @@ from workbench.fit.studies import quantizers as compare
 from workbench.fit.studies.quantizers import CONTESTANTS, CompareRecipe, Contestant, contest, paired
 from workbench.fit.tokenizer.task import take_over
 from workbench.images.crops import Pictures
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.presets import body_preset
-from workbench.models.tokenizer import Tokenizer
 from workbench.quantizers.registry import make_quantizer
 
 RECIPE = override(
@@ -63,8 +63,8 @@ def test_the_base_trains_without_a_quantizer(pictures, tmp_path):
 
 def test_what_meets_the_code_is_not_taken_over():
     torch.manual_seed(0)
-    base = Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"})
-    ours = Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"})
+    base = GridTokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"})
+    ours = GridTokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"})
     head = ours.encoder.head.weight.clone()
     anew = take_over(base, ours, apart_from=("encoder.head.", "decoder.words.0."))
     assert sorted(anew) == [

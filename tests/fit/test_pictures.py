@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from workbench.errors import ImageError
+from workbench.errors import ImageError, InputError
 from workbench.fit.engine.settings import Run
 from workbench.fit.tokenizer.pictures import DecodedCrops, make_batches
-from workbench.fit.tokenizer.recipe import Crops
+from workbench.fit.tokenizer.recipe import Crops, TokenizerRecipe
 from workbench.images.sources import open_source
 
 CROPS = Crops(side=16, memory=False, workers=2)
@@ -47,6 +47,24 @@ def test_slices_make_up_the_batch(folder):
     batches = make_batches([str(folder)], CROPS, RUN)
     halves = [take(batches, 2, 1, part=part, parts=2)[0]["images"] for part in range(2)]
     assert torch.equal(torch.cat(halves), take(batches, 2, 1)[0]["images"])
+
+
+def test_some_crops_are_plain_colours(folder):
+    crops = replace(CROPS, plain=0.5)
+    whole = take(make_batches([str(folder)], crops, RUN), 0, 50)
+    halves = [take(make_batches([str(folder)], crops, RUN), 3, 1, part=part, parts=2)[0]["images"] for part in (0, 1)]
+    assert torch.equal(torch.cat(halves), whole[3]["images"])
+    as_they_are = take(make_batches([str(folder)], CROPS, RUN), 0, 50)
+    images = torch.cat([batch["images"] for batch in whole]).double()
+    replaced = (images != torch.cat([batch["images"] for batch in as_they_are])).flatten(1).any(1)
+    assert 70 < replaced.sum() < 130
+    plain = images[replaced]
+    flat = (plain == plain[:, :, :1, :1]).flatten(1).all(1)
+    assert 0.3 < flat.double().mean() < 0.7
+    curved = plain[:, :, 2:, :] - 2 * plain[:, :, 1:-1, :] + plain[:, :, :-2, :]
+    assert curved.abs().max() <= 2  # a ramp is straight but for rounding
+    with pytest.raises(InputError, match=r"crops\.plain=1\.5"):
+        TokenizerRecipe("a", RUN, crops=replace(CROPS, plain=1.5))
 
 
 def test_a_pass_visits_every_picture_once_in_an_order_of_its_own(folder):

@@ -14,13 +14,13 @@ from workbench.errors import InputError
 from workbench.fit.engine.journal import read_log
 from workbench.fit.engine.loop import fit
 from workbench.fit.engine.settings import Run, from_mapping, override, to_mapping
-from workbench.fit.plan import Plan, read_plan
-from workbench.fit.tokenizer.launch import estimate, launch
+from workbench.fit.plan import read_plan
+from workbench.fit.tokenizer.launch import TokenizerPlan, estimate_tokenizer, launch_tokenizer
 from workbench.fit.tokenizer.pictures import make_batches
 from workbench.fit.tokenizer.recipe import Crops, Judge, Losses, TokenizerRecipe
 from workbench.fit.tokenizer.recipes import RECIPES, tokenizer_recipe
 from workbench.fit.tokenizer.task import TokenizerTask
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 from workbench.models.tokenizer import Tokenizer
 
 TINY = {"width": 40, "encoder_blocks": 1, "decoder_blocks": 1}
@@ -116,7 +116,7 @@ def _has_gradient(module):
 
 
 def test_a_plan_gives_a_model_that_loads_with_a_card(photos, tmp_path):
-    plan = Plan(
+    plan = TokenizerPlan(
         data=(str(photos),),
         held_out=(str(photos),),
         recipe=to_mapping(override(RECIPE, ["losses.perceptual=0", "run.evaluate_every=4"])),
@@ -124,7 +124,7 @@ def test_a_plan_gives_a_model_that_loads_with_a_card(photos, tmp_path):
         out=str(tmp_path / "run"),
         command="train it",
     )
-    outcome, folder = launch(plan)
+    outcome, folder = launch_tokenizer(plan)
     assert (outcome.reason, outcome.step) == ("done", 6)
     model = Tokenizer.from_pretrained(folder)
     assert model.tokenize(torch.rand(1, 3, 16, 24)).shape == (1, 2, 3)
@@ -146,8 +146,10 @@ def test_a_plan_gives_a_model_that_loads_with_a_card(photos, tmp_path):
 
 def test_a_dry_run_measures_and_writes_nothing(photos, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    plan = Plan(data=(str(photos),), recipe=to_mapping(override(RECIPE, ["losses.perceptual=0", "run.steps=1000"])))
-    cost, unit = estimate(plan)
+    plan = TokenizerPlan(
+        data=(str(photos),), recipe=to_mapping(override(RECIPE, ["losses.perceptual=0", "run.steps=1000"]))
+    )
+    cost, unit = estimate_tokenizer(plan)
     task = TokenizerTask(override(RECIPE, ["losses.perceptual=0"]))
     assert cost.parameters == {name: sum(p.numel() for p in m.parameters()) for name, m in task.modules.items()}
     assert cost.tokens_per_second == pytest.approx(16 * cost.samples_per_second)
@@ -166,7 +168,10 @@ def test_gradient_checkpointing_keeps_less_and_learns_the_same(photos, tmp_path)
     body = ["body_changes.decoder_blocks=6", "losses.adversarial=0", "losses.perceptual=0", "run.steps=3"]
     recipe = override(RECIPE, body)
     saving = override(recipe, ["run.gradient_checkpointing=true"])
-    cost = [estimate(Plan(data=(str(photos),), recipe=to_mapping(r)))[0].activation_bytes for r in (recipe, saving)]
+    cost = [
+        estimate_tokenizer(TokenizerPlan(data=(str(photos),), recipe=to_mapping(r)))[0].activation_bytes
+        for r in (recipe, saving)
+    ]
     assert cost[1] < 0.6 * cost[0]
     a, b = train(photos, tmp_path / "a", recipe)[0], train(photos, tmp_path / "b", saving)[0]
     assert all(map(torch.equal, a.tokenizer.parameters(), b.tokenizer.parameters()))
@@ -235,12 +240,12 @@ def test_recipes_are_named_and_survive_json():
 def test_a_model_of_several_scales_is_a_beginning_too(photos, tmp_path):
     settings = {"base": "leech4", "scales": [1, 2], "gains": [1.0, 0.5]}
     first = override(RECIPE, ["losses.perceptual=0", "crops.side=16", "quantizer=multiscale", "run.steps=2"])
-    plan = Plan(
+    plan = TokenizerPlan(
         data=(str(photos),), recipe=to_mapping(first) | {"quantizer_settings": settings}, out=str(tmp_path / "a")
     )
-    _, start = launch(plan)
+    _, start = launch_tokenizer(plan)
     rates = ("run.steps=1", "optimizer.rate=0", "optimizer.muon_rate=0")
-    _, then = launch(replace(plan, init_from=str(start), set=rates, out=str(tmp_path / "b")))
-    one, other = (MultiScaleTokenizer.from_pretrained(folder) for folder in (start, then))
+    _, then = launch_tokenizer(replace(plan, init_from=str(start), set=rates, out=str(tmp_path / "b")))
+    one, other = (PyramidTokenizer.from_pretrained(folder) for folder in (start, then))
     for a, b in zip(one.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b)

@@ -130,7 +130,12 @@ class TestRange:
 
 def test_a_picture_that_pillow_has_opened_is_read_as_its_file(tmp_path):
     path = tmp_path / "a.png"
-    for content in (raw.png(DEEP), raw.png(DEEP[:, :, :1]), raw.tiff(DEEP, extra=2), raw.png(DEEP[:, :, :3] // 257)):
+    for content in (
+        raw.png(DEEP),
+        raw.png(DEEP[:, :, :1]),
+        raw.tiff(DEEP, extra=2),
+        raw.png((DEEP[:, :, :3] // 257).astype(np.uint8)),
+    ):
         path.write_bytes(content)
         with Image.open(path) as image:
             assert (pixels_of(image) == read_image(path)).all()

@@ -10,7 +10,13 @@ from workbench.errors import InputError
 from workbench.lattices.code import Code
 from workbench.lattices.codes.random import random_code
 from workbench.lattices.codes.registry import make_code
-from workbench.lattices.geometry import cap_bound, direction_error, least_distance, nearest_pair, second_moment
+from workbench.lattices.geometry import (
+    cap_bound,
+    direction_error,
+    least_distance,
+    least_distance_of_rows,
+    second_moment,
+)
 from workbench.lattices.search.nearest import nearest
 
 
@@ -33,7 +39,7 @@ def test_least_distances_that_are_known():
 def test_stated_distances_are_attained_and_not_undercut(name, value):
     # One row of each shape against all rows, and a spread of others.
     rows = np.array([0, 50_000, 97_151, 97_152, 150_000, 195_455, 195_456, 196_559])
-    assert nearest_pair(make_code(name), rows) == pytest.approx(value, abs=1e-6)
+    assert least_distance_of_rows(make_code(name), rows) == pytest.approx(value, abs=1e-6)
 
 
 def test_a_search_says_that_it_is_one():

@@ -11,14 +11,9 @@ from workbench.lattices.codes.registry import make_code
 from workbench.lattices.partition import cpu as partition_cpu
 from workbench.lattices.partition.best import best_codewords
 from workbench.lattices.partition.bricks import shapes_of
+from workbench.lattices.partition.logs import NUM_WORD_LOGITS, digits_of, log_partition_in_logs
 from workbench.lattices.partition.sampling import sample_codewords
-from workbench.lattices.partition.sums import (
-    NUM_WORD_LOGITS,
-    digits_of,
-    log_partition,
-    log_partition_in_logs,
-    log_score,
-)
+from workbench.lattices.partition.sums import log_partition, log_score
 
 NAMES = ["leech", "leech-published"]
 ROUTES = {"kernel": lambda x, code, words: log_partition(x, code, word_logits=words), "logs": log_partition_in_logs}

@@ -9,8 +9,7 @@ import torch
 
 from workbench.errors import InputError
 from workbench.lattices.code import Code
-from workbench.lattices.codes.registry import make_code
-from workbench.lattices.search.backends import leech_structure
+from workbench.lattices.codes.registry import leech_shapes, make_code
 from workbench.lattices.search.exhaustive import nearest_exhaustive
 from workbench.lattices.search.nearest import nearest
 from workbench.lattices.search.ranking import nearest_k
@@ -42,14 +41,14 @@ def test_equals_the_exhaustive_search_on_hard_points(name):
     x = x[torch.randperm(len(x), generator=seeded(1))[:300]]
     expected = nearest_exhaustive(x, code)
     assert torch.equal(nearest(x, code), expected)
-    assert torch.equal(nearest_structured(x, name), expected)
+    assert torch.equal(nearest_structured(x, leech_shapes(code)), expected)
 
 
 @pytest.mark.parametrize("name", SHELLS)
 def test_plain_torch_and_kernels_agree(name):
     code = make_code(name)
     x = torch.cat([hard_points(code, seeded(2))[::5], random_points(300, 3)])
-    assert torch.equal(nearest(x, code), nearest_structured(x, name))
+    assert torch.equal(nearest(x, code), nearest_structured(x, leech_shapes(code)))
 
 
 @pytest.mark.slow
@@ -133,7 +132,7 @@ def test_any_norm(leech):
     for power in (-120, -60, -1, 40, 62, 120):
         assert torch.equal(nearest(x * 2.0**power, leech), expected)
     wide = x.double() * torch.logspace(-300, 300, 500, dtype=torch.float64)[:, None]
-    assert torch.equal(nearest(wide, leech), nearest_structured(wide, "leech"))
+    assert torch.equal(nearest(wide, leech), nearest_structured(wide, leech_shapes(leech)))
     denormal = x[:100] * 2.0**-140
     assert torch.equal(nearest(denormal, leech), nearest_exhaustive(denormal, leech))
 
@@ -208,7 +207,7 @@ def test_the_first_row_that_is_not_finite_is_named(leech, bad, dtype):
     with pytest.raises(ValueError, match="row 33 has"):
         nearest(x.transpose(0, 1), leech)  # rows are counted in the order of the argument: (1, 13) comes first
     with pytest.raises(InputError, match="row 5 has"):
-        nearest_structured(x[11, 2:12], "leech")
+        nearest_structured(x[11, 2:12], leech_shapes(leech))
 
 
 def test_what_is_no_set_of_points(leech):
@@ -220,8 +219,8 @@ def test_what_is_no_set_of_points(leech):
 def test_a_table_in_another_order_is_not_searched_by_structure(leech):
     """The name alone is not believed."""
     backwards = Code("leech", leech.integers[::-1].copy(), leech.scale)
-    assert leech_structure(leech)
-    assert not leech_structure(backwards)
+    assert leech_shapes(leech)
+    assert not leech_shapes(backwards)
     x = random_points(20, 15)
     assert torch.equal(nearest(x, backwards), leech.size - 1 - nearest(x, leech))
 
@@ -279,7 +278,7 @@ def test_several_threads_may_be_the_first_to_search():
 import threading
 from concurrent.futures import ThreadPoolExecutor
 import torch
-from workbench.lattices.codes.registry import make_code
+from workbench.lattices.codes.registry import leech_shapes, make_code
 from workbench.lattices.search.nearest import nearest
 together = threading.Barrier(6)
 def search(name):

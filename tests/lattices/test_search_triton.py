@@ -25,18 +25,19 @@ PROGRAM = """
 import sys
 import torch
 from workbench.errors import InputError
+from workbench.lattices.codes.registry import leech_shapes, make_code
 from workbench.lattices.search.cuda import search as search_triton
 torch.set_num_threads(1)
 search_triton._BLOCK = 1024  # the interpreter takes the same time for any number of lanes
 exact, asked = search_triton.nearest_structured, []
-search_triton.nearest_structured = lambda rows, name: (asked.append(len(rows)), exact(rows, name))[1]
+search_triton.nearest_structured = lambda rows, structure: (asked.append(len(rows)), exact(rows, structure))[1]
 given = torch.load(sys.argv[1])
 answers = {}
 for name, rows in given.items():
     code, kind = name.split("/")
     asked.clear()
     try:
-        answers[name] = (search_triton.nearest_on_cuda(rows, code, first_row=1000), sum(asked))
+        answers[name] = (search_triton.nearest_on_cuda(rows, leech_shapes(make_code(code)), first_row=1000), sum(asked))
     except InputError as error:
         answers[name] = (str(error), sum(asked))
 torch.save(answers, sys.argv[2])

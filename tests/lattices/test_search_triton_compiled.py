@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from workbench.lattices.codes.leech import LEECH
 from workbench.lattices.search.cuda.tables import tables_of
-from workbench.lattices.search.structured import SHAPES_OF
 
 triton = pytest.importorskip("triton")
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
@@ -28,7 +28,7 @@ def test_it_becomes_machine_code_without_spilling(capability, tmp_path, monkeypa
 
     from workbench.lattices.search.cuda.search import _BLOCK, _search
 
-    tables = tables_of(SHAPES_OF["leech"][0])
+    tables = tables_of(LEECH)
     integers = {torch.int32: "*i32", torch.int64: "*i64"}
     types = {name: integers[torch.from_numpy(getattr(tables, name)).dtype] for name in TABLES}
     types |= {"x": "*fp32", "found": "*i64", "count": "i32", "word_signs": "*fp32", "first": "i32"}

@@ -7,7 +7,7 @@ import torch
 
 from workbench.errors import InputError
 from workbench.lattices.codes.registry import make_code
-from workbench.lattices.partition.sums import digits_of
+from workbench.lattices.partition.logs import digits_of
 from workbench.models.heads.digits import DigitsHead, published_loss
 from workbench.models.heads.full import FullHead
 from workbench.models.heads.head import Sampling, draw

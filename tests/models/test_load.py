@@ -6,6 +6,9 @@ import pytest
 
 from workbench.errors import ModelError
 from workbench.models import load as catalogue
+from workbench.models.cache import RecentlyUsed
+from workbench.models.grid_tokenizer import GridTokenizer
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 
 
 @pytest.fixture
@@ -53,12 +56,52 @@ def test_the_default_is_the_first_of_its_list_that_is_there(cache, tiny_model, m
         catalogue.default_tokenizer()
 
 
-def test_a_model_is_loaded_once_and_few_are_kept(cache, tiny_model, monkeypatch):
-    monkeypatch.setattr(catalogue, "_loaded", type(catalogue._loaded)())
-    names = [str(shutil.copytree(tiny_model, cache / f"m{i}")) for i in range(catalogue._LOADED_AT_ONCE + 1)]
-    first = catalogue.load_tokenizer(names[0])
+@pytest.fixture
+def kept(monkeypatch):
+    monkeypatch.setattr(catalogue, "_loaded", RecentlyUsed(3))
+    return catalogue._loaded
+
+
+def test_a_model_is_loaded_once_whatever_it_is_called_and_as_what(kept, cache, tiny_model, tiny_generator, monkeypatch):
+    shutil.copytree(tiny_model, cache / "mine")
+    (cache / "link").symlink_to(cache / "mine")
+    one = catalogue.load_tokenizer("mine")
+    assert catalogue.load_tokenizer("mine", GridTokenizer) is one
+    assert catalogue.load_tokenizer(str(cache / "mine")) is one
+    monkeypatch.chdir(cache)
+    assert catalogue.load_tokenizer("./mine") is one
+    assert catalogue.load_tokenizer("link") is one
+    assert len(kept) == 1
+    pair = catalogue.load_generator(str(tiny_generator / "sketch"), str(tiny_generator / "pyramid"))
+    assert catalogue.load_tokenizer(str(tiny_generator / "pyramid")) is pair.tokenizer
+    assert len(kept) == 3
+
+
+def test_a_model_of_another_kind_is_refused_before_it_is_loaded(kept, tiny_model, tiny_generator):
+    with pytest.raises(ModelError, match="describes a 'tokenizer', expected a 'multiscale-tokenizer'"):
+        catalogue.load_tokenizer(str(tiny_model), PyramidTokenizer)
+    with pytest.raises(ModelError, match="describes a 'multiscale-tokenizer', expected a 'tokenizer'"):
+        catalogue.load_tokenizer(str(tiny_generator / "pyramid"), GridTokenizer)
+    with pytest.raises(ModelError, match="describes a 'generator', expected a 'tokenizer' or a 'multiscale-tokenizer'"):
+        catalogue.load_tokenizer(str(tiny_generator / "sketch"))
+    assert not len(kept)
+
+
+def test_a_model_whose_files_were_replaced_is_loaded_again(kept, cache, tiny_model):
+    folder = shutil.copytree(tiny_model, cache / "mine")
+    first = catalogue.load_tokenizer("mine")
+    first.save_pretrained(folder)
+    again = catalogue.load_tokenizer("mine")
+    assert again is not first
+    assert catalogue.load_tokenizer("mine") is again
+
+
+def test_of_the_models_kept_the_one_used_least_recently_goes_first(kept, cache, tiny_model):
+    names = [str(shutil.copytree(tiny_model, cache / f"m{i}")) for i in range(4)]
+    first, second, third = (catalogue.load_tokenizer(name) for name in names[:3])
+    assert catalogue.load_tokenizer(names[0]) is first  # used again: now the second is the oldest
+    catalogue.load_tokenizer(names[3])
+    assert len(kept) == 3
     assert catalogue.load_tokenizer(names[0]) is first
-    for name in names[1:]:
-        catalogue.load_tokenizer(name)
-    assert len(catalogue._loaded) == catalogue._LOADED_AT_ONCE
-    assert catalogue.load_tokenizer(names[0]) is not first
+    assert catalogue.load_tokenizer(names[2]) is third
+    assert catalogue.load_tokenizer(names[1]) is not second

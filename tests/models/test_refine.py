@@ -8,6 +8,7 @@ import torch
 
 from workbench.errors import InputError
 from workbench.models import refine as module
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.presets import body_preset
 from workbench.models.refine import EFFORTS, refine
 from workbench.models.tokenizer import Tokenizer
@@ -26,7 +27,7 @@ QUANTIZERS = (
 def make(quantizer: dict) -> Tokenizer:
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        model = Tokenizer(body=body_preset("conv-tiny-8"), quantizer=quantizer).eval()
+        model = GridTokenizer(body=body_preset("conv-tiny-8"), quantizer=quantizer).eval()
         for block in [*model.encoder.blocks, *model.decoder.blocks]:  # else the identity, which reads no neighbours
             torch.nn.init.normal_(block.proj.weight, std=0.05)
     return model
@@ -171,7 +172,7 @@ def test_what_does_not_fit_is_refused(picture):
         refine(model, picture, trade=0.1)
     with pytest.raises(InputError, match="expected indices of shape"):
         refine(model, picture, torch.zeros(3, 3, dtype=torch.int64))
-    vit = Tokenizer(body=body_preset("vit-tiny-8"), quantizer=LEECH)
+    vit = GridTokenizer(body=body_preset("vit-tiny-8"), quantizer=LEECH)
     with pytest.raises(InputError, match="convolutional body"):
         vit.tokenize(torch.rand(1, 3, 64, 64), effort=1)
     learned = make({"name": "lfq", "dimension": 12})

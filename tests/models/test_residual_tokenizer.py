@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from workbench.errors import InputError, ModelError
-from workbench.models import tokenizer as module
+from workbench.models import grid_tokenizer as module
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.presets import body_preset
 from workbench.models.tokenizer import Tokenizer
 
@@ -19,7 +20,7 @@ def build(depth, body="conv-tiny-8", gains=None):
     """A small model with random weights, the same ones for every depth."""
     torch.manual_seed(0)
     settings = {"name": "residual", "depths": ["e8"] * depth, "gains": gains or GAINS[:depth]}
-    model = Tokenizer(body=body_preset(body), quantizer=settings, name="little").eval()
+    model = GridTokenizer(body=body_preset(body), quantizer=settings, name="little").eval()
     for name, parameter in model.named_parameters():
         if name.endswith("proj.weight"):
             torch.nn.init.normal_(parameter, std=0.02)
@@ -87,7 +88,7 @@ def test_saved_and_loaded_models_agree_and_other_gains_are_another_codebook(mode
     config = json.loads((tmp_path / "config.json").read_text())
     config["quantizer"]["gains"][1] = 0.4
     (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ModelError, match="other words"):
+    with pytest.raises(ModelError, match="other codewords"):
         Tokenizer.from_pretrained(tmp_path)
 
 

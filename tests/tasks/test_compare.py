@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from workbench.errors import InputError, ModelError
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.presets import body_preset
-from workbench.models.tokenizer import Tokenizer
 from workbench.tasks import compare as module
 from workbench.tasks.compare import CODES, Comparison, compare_codes, compare_models, matched_models, winners
 
@@ -21,7 +21,7 @@ def picture():
 @pytest.fixture(scope="module")
 def tokenizer():
     torch.manual_seed(0)
-    return Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"}, name="little").eval()
+    return GridTokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"}, name="little").eval()
 
 
 def test_the_models_own_code_gives_its_own_reconstruction(picture, tokenizer):
@@ -42,7 +42,7 @@ def test_every_code_can_go_under_the_model(picture, tokenizer):
 
 
 def test_a_model_of_another_dimension_is_refused(picture):
-    other = Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "bsq", "dimension": 18}).eval()
+    other = GridTokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "bsq", "dimension": 18}).eval()
     with pytest.raises(InputError, match="18"):
         compare_codes(picture, other)
 

@@ -24,6 +24,7 @@ from workbench.coding.static import to_levels
 from workbench.coding.tables import TABLES_FILE, Tables, load_tables, save_tables
 from workbench.errors import ContainerError, InputError, ModelError
 from workbench.images.files import read_image
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.presets import body_preset
 from workbench.models.tokenizer import Tokenizer
 from workbench.tasks.compress import codec as ladder
@@ -59,7 +60,7 @@ def make_model(folder, seed=7, quantizer="leech", tables=0, name=NAME):
     settings = {"name": quantizer} if isinstance(quantizer, str) else quantizer
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = Tokenizer(body=body_preset("conv-tiny-8"), quantizer=settings, name=name)
+        model = GridTokenizer(body=body_preset("conv-tiny-8"), quantizer=settings, name=name)
     model.eval().save_pretrained(folder)
     tokenizer = Tokenizer.from_pretrained(folder)
     if tokenizer.words == 196_560:
@@ -251,7 +252,7 @@ def test_damaged_tables_are_refused(codec, tmp_path):
 
 def test_an_unsaved_model_has_no_codec():
     with pytest.raises(ModelError, match="was never saved"):
-        Codec(Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "e8"}))
+        Codec(GridTokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "e8"}))
 
 
 def test_the_ladder_offers_what_is_at_hand(codec, monkeypatch):

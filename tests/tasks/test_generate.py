@@ -36,7 +36,7 @@ from workbench.tasks.generate import (
 def at_hand(tiny_generator, monkeypatch):
     monkeypatch.setenv("WORKBENCH_CACHE", str(tiny_generator))
     monkeypatch.setattr(catalogue, "_fetched", lambda: iter(()))
-    monkeypatch.setattr(catalogue, "_loaded", type(catalogue._loaded)())
+    monkeypatch.setattr(catalogue, "_loaded", type(catalogue._loaded)(6))
     return tiny_generator
 
 
@@ -54,8 +54,10 @@ def picture():
 def test_generators_stand_in_the_catalogue(at_hand):
     assert "sketch" in [entry.name for entry in catalogue.generators()]
     assert "sketch" not in [entry.name for entry in catalogue.tokenizers()]
-    assert catalogue.load_generator("sketch") is catalogue.load_generator("sketch")
-    assert catalogue.load_generator("sketch").tokenizer.name == "pyramid"
+    first, second = (catalogue.load_generator("sketch") for _ in range(2))
+    assert first.generator is second.generator
+    assert first.tokenizer is second.tokenizer
+    assert first.tokenizer.name == "pyramid"
 
 
 def test_without_a_generator_it_says_what_to_type(at_hand, tmp_path, monkeypatch):
@@ -211,7 +213,7 @@ def test_a_filled_picture_keeps_what_is_not_masked(pair, picture):
     drawn = finished(fill(pair, picture, mask, Order(["roses", "daisy"])))
     assert drawn.settings.edit == "filled 38% of a picture"
     quantizer = pair.tokenizer.quantizer
-    square = torch.from_numpy(pair.tokenizer.fit(picture)).permute(2, 0, 1)[None].float() / 255
+    square = torch.from_numpy(pair.tokenizer.prepare(picture)).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():
         missing = pair.tokenizer.encode(square) - quantizer.indices_to_codes(torch.from_numpy(drawn.indices[:, :5]))
         best = quantizer.base(missing, channel_first=True).indices
@@ -224,7 +226,7 @@ def test_a_filled_picture_keeps_what_is_not_masked(pair, picture):
 
 
 def test_details_are_drawn_anew_over_the_coarse_scales(pair, picture):
-    own = pair.tokenizer.tokenize(torch.from_numpy(pair.tokenizer.fit(picture)).permute(2, 0, 1)[None]).numpy()
+    own = pair.tokenizer.tokenize(torch.from_numpy(pair.tokenizer.prepare(picture)).permute(2, 0, 1)[None]).numpy()
     drawn = finished(redraw_details(pair, picture, 2, Order(["roses"])))
     assert np.array_equal(drawn.indices[:, :5], own[:, :5])
     assert not np.array_equal(drawn.indices[:, 5:], own[:, 5:])

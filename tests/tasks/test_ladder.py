@@ -18,6 +18,7 @@ from workbench.fit.entropy.tables import fit_tables, tokens_of
 from workbench.fit.tokenizer.recipes import RECIPES
 from workbench.images.files import read_image
 from workbench.images.sources import open_source
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.load import tokenizers
 from workbench.models.presets import body_preset
 from workbench.models.tokenizer import Tokenizer
@@ -51,7 +52,7 @@ def make_model(folder, name, quantizer):
     """Save a small tokenizer of random weights, the same for every quantizer, with the static tables of one picture."""
     with torch.random.fork_rng():
         torch.manual_seed(7)
-        model = Tokenizer(body=body_preset("conv-tiny-8"), quantizer=quantizer, name=name)
+        model = GridTokenizer(body=body_preset("conv-tiny-8"), quantizer=quantizer, name=name)
     model.eval().save_pretrained(folder / name)
     tokenizer = Tokenizer.from_pretrained(folder / name)
     levels = fit_static(tokens_of(tokenizer, [picture(200, 200)]), 240)
@@ -111,7 +112,7 @@ def test_other_gains_are_another_codebook(cache, tmp_path):
     with torch.random.fork_rng():
         torch.manual_seed(7)
         quantizer = residual(2) | {"gains": [0.8, 0.4]}
-        other = Tokenizer(body=body_preset("conv-tiny-8"), quantizer=quantizer, name="rung-2")
+        other = GridTokenizer(body=body_preset("conv-tiny-8"), quantizer=quantizer, name="rung-2")
     other.eval().save_pretrained(tmp_path / "rung-2")
     with pytest.raises(ContainerError, match="made with other codebook"):
         decompress_image(data, model=str(tmp_path / "rung-2"))
@@ -119,7 +120,7 @@ def test_other_gains_are_another_codebook(cache, tmp_path):
 
 def test_stages_of_different_sizes_have_no_codec(tmp_path):
     quantizer = {"name": "residual", "depths": ["leech4", "leech"], "gains": GAINS[:2]}
-    model = Tokenizer(body=body_preset("conv-tiny-8"), quantizer=quantizer, name="mixed").eval()
+    model = GridTokenizer(body=body_preset("conv-tiny-8"), quantizer=quantizer, name="mixed").eval()
     model.save_pretrained(tmp_path)
     with pytest.raises(InputError, match=r"stages of one size are expected, got \[1104, 196560\]"):
         Codec(Tokenizer.from_pretrained(tmp_path))

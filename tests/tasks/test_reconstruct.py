@@ -8,7 +8,7 @@ from PIL import Image
 
 from workbench.errors import ImageError, InputError
 from workbench.images.files import read_image, write_png
-from workbench.models.load import load_any_tokenizer
+from workbench.models.load import load_tokenizer
 from workbench.models.tokenizer import Tokenizer
 from workbench.tasks.reconstruct import error_map, find_jobs, reconstruct_files, reconstruct_image, token_map
 
@@ -25,7 +25,7 @@ def noise(height, width):
 
 
 def test_a_tokenizer_of_several_scales_is_given_the_middle_square(tiny_generator):
-    tokenizer = load_any_tokenizer(str(tiny_generator / "pyramid"))
+    tokenizer = load_tokenizer(str(tiny_generator / "pyramid"))
     picture = noise(32, 40)
     result = reconstruct_image(picture, tokenizer)
     assert np.array_equal(result.original, picture[:, 4:36])

@@ -30,9 +30,10 @@ from workbench.fit.generator.token_shards import (
 from workbench.images.arrays import to_float
 from workbench.images.crops import square_picture
 from workbench.images.files import read_image, write_png
-from workbench.models.load import load_any_tokenizer
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+from workbench.models.grid_tokenizer import GridTokenizer
+from workbench.models.load import load_tokenizer
 from workbench.models.presets import body_preset
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 from workbench.models.tokenizer import Tokenizer
 from workbench.tasks.tokenize import tokenize_shards
 
@@ -41,7 +42,7 @@ from workbench.tasks.tokenize import tokenize_shards
 def tokenizer(tmp_path_factory):
     torch.manual_seed(0)
     numbers = body_preset("conv-tiny-8") | {"width": 16, "encoder_blocks": 1, "decoder_blocks": 1}
-    model = Tokenizer(body=numbers, quantizer={"name": "leech"}, name="small")
+    model = GridTokenizer(body=numbers, quantizer={"name": "leech"}, name="small")
     folder = tmp_path_factory.mktemp("model")
     model.save_pretrained(folder)
     return Tokenizer.from_pretrained(folder), folder
@@ -165,8 +166,8 @@ def test_a_generator_trains_from_shards_of_its_tokenizer_alone(pictures, tmp_pat
     torch.manual_seed(0)
     quantizer = {"name": "multiscale", "base": "leech", "scales": [1, 2]}
     numbers = body_preset("conv-tiny-8") | {"width": 16, "encoder_blocks": 1, "decoder_blocks": 1, "period": 1}
-    MultiScaleTokenizer(body=numbers, quantizer=quantizer, name="pyramid").save_pretrained(tmp_path / "pyramid")
-    model = load_any_tokenizer(str(tmp_path / "pyramid"))
+    PyramidTokenizer(body=numbers, quantizer=quantizer, name="pyramid").save_pretrained(tmp_path / "pyramid")
+    model = load_tokenizer(str(tmp_path / "pyramid"))
     bulk = tokenize_shards(pictures[1:], tmp_path / "out", model)
     assert (bulk.pictures, bulk.tokens) == (3, 3 * 5)
     shard = read_shard(tmp_path / "out" / "shard.json")

@@ -1,4 +1,7 @@
-"""`workbench fit PLAN.json`: train what a plan says, or what one of its runs left in its `run.json`."""
+"""`workbench fit PLAN.json`: train what a plan says, or what one of its runs left in its `run.json`.
+
+A plan of a tokenizer, a generator, entropy tables or a study; see :mod:`workbench.fit.plan`.
+"""
 
 __all__ = ["app", "train"]
 
@@ -24,7 +27,7 @@ _EVERY = 30.0  # seconds between lines where there is no terminal
 
 @app.command("fit")
 def fit(
-    plan: Annotated[Path, typer.Argument(help="A plan in JSON: task, recipe, data, held_out, set, init_from, out.")],
+    plan: Annotated[Path, typer.Argument(help="A plan in JSON: task, recipe, data, held_out, set, out, …")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="Change a number of the recipe: KEY=VALUE.")] = None,
     out: Annotated[str | None, typer.Option(help="The run's folder.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; the best there is by default.")] = None,
@@ -65,7 +68,7 @@ def train(plan: "Plan", *, device: str | None = None, dry_run: bool = False) -> 
 
 def _train(plan: "Plan", *, device: str | None, dry_run: bool, json: bool) -> int:
     from workbench.fit.engine.distributed import joined
-    from workbench.fit.tokenizer.launch import estimate, launch
+    from workbench.fit.plan import estimate, launch
 
     with joined(device) as world:
         if dry_run:
@@ -74,21 +77,14 @@ def _train(plan: "Plan", *, device: str | None, dry_run: bool, json: bool) -> in
                 print_json(cost.__dict__) if json else sys.stdout.write("\n".join(cost.lines(unit)) + "\n")
             return 0
         with _shown(world.first) as progress:
-            outcome, model = launch(plan, world=world, progress=progress)
+            trained = launch(plan, world=world, progress=progress)
         if world.first:
-            result = {
-                "reason": outcome.reason,
-                "steps": outcome.step,
-                "seconds": round(outcome.seconds, 1),
-                "scores": dict(outcome.scores),
-                "skipped": outcome.skipped,
-                "model": str(model),
-            }
+            result = {**trained.figures, "model": str(trained.model)}
             if json:
                 print_json(result)
             else:
                 sys.stdout.write("\n".join(f"{key:8} {value}" for key, value in result.items()) + "\n")
-        return outcome.exit_code
+        return trained.exit_code
 
 
 @contextmanager

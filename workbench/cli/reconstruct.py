@@ -32,11 +32,11 @@ def reconstruct(
     A folder is walked, and the result of DIR/a/b.jpg is called a/b.png below the folder for results. A picture that
     cannot be read is listed at the end and does not stop the others; the exit status is then 1.
     """
-    from workbench.models.load import default_tokenizer, load_any_tokenizer
+    from workbench.models.load import default_tokenizer, load_tokenizer
     from workbench.tasks.reconstruct import find_jobs, reconstruct_files
 
     jobs = find_jobs(inputs)
-    tokenizer = load_any_tokenizer(model or default_tokenizer())
+    tokenizer = load_tokenizer(model or default_tokenizer())
     with progress_bar("Reconstructing") as progress:
         batch = reconstruct_files(jobs, out, tokenizer, effort=effort, force=force, progress=progress)
     if json:

@@ -35,11 +35,11 @@ def tokenize(
     shards are shared out among N processes.
     """
     from workbench.fit.engine.distributed import joined
-    from workbench.models.load import default_tokenizer, load_any_tokenizer
+    from workbench.models.load import default_tokenizer, load_tokenizer
     from workbench.tasks.tokenize import tokenize_shards
 
     with joined(device) as world:
-        tokenizer = load_any_tokenizer(model or default_tokenizer())
+        tokenizer = load_tokenizer(model or default_tokenizer())
         with progress_bar("Tokenizing") if world.first else nullcontext(_silent) as progress:
             bulk = tokenize_shards(
                 [*data, *(more or [])],

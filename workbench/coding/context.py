@@ -26,13 +26,13 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from workbench.coding import rangecoder
 from workbench.coding.entropy import EntropyModel, check_indices, damaged
 from workbench.coding.shell import GROUPS, MEMBER_STEPS, ShellCoder, code_token, shell_coder, token_bits
 from workbench.errors import InputError, ModelError
 from workbench.lattices.code import Code
+from workbench.lattices.jit import kernel
 from workbench.lattices.pool import run_split
 
 # Rows up and columns to the right of each neighbour; a promise of the format.
@@ -156,6 +156,7 @@ class Context(EntropyModel):
     ) -> np.ndarray:
         indices = check_indices(indices, self.size)
         self._check_depth(len(indices))
+        places, candidates = np.ascontiguousarray(places), np.ascontiguousarray(candidates)  # one type for the kernel
         around = np.concatenate([np.zeros((1, 2), np.int64), -_neighbour_offsets()])[: 13 if dependents else 1]
         total = np.zeros(candidates.shape[:2])
 
@@ -264,7 +265,7 @@ def _full(stage: Stage) -> Stage:
     return Stage(*map(np.ascontiguousarray, stage))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _code_stage(
     coder: ShellCoder,
     stage: Stage,
@@ -289,7 +290,7 @@ def _code_stage(
             )  # fmt: skip
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _count_bits(
     coder: ShellCoder,
     stage: Stage,
@@ -324,7 +325,7 @@ def _count_bits(
         indices[:, row, column] = now
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _predict(
     coder: ShellCoder,
     stage: Stage,
@@ -346,7 +347,7 @@ def _predict(
     return phase
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _add_inputs(
     coder: ShellCoder,
     weights: np.ndarray,
@@ -377,7 +378,7 @@ def _add_inputs(
         hidden[unit] = min(max(hidden[unit] >> 4, 0), 8191)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _add_digits(digits: np.ndarray, weights: np.ndarray, hidden: np.ndarray) -> None:
     for place in range(24):
         if digits[place] != 0:
@@ -387,7 +388,7 @@ def _add_digits(digits: np.ndarray, weights: np.ndarray, hidden: np.ndarray) -> 
                 hidden[unit] += digit * np.int32(line[unit])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _score(weights: np.ndarray, bias: np.ndarray, hidden: np.ndarray, scores: np.ndarray) -> None:
     """Write the scores, int32 of shape (216,), for a hidden layer."""
     scores[:] = bias

@@ -9,12 +9,12 @@ __all__ = ["Fixed"]
 import math
 
 import numpy as np
-from numba import njit
 
 from workbench.coding import rangecoder
 from workbench.coding.entropy import EntropyModel, check_indices, damaged
 from workbench.coding.rangecoder import Int, capacity
 from workbench.errors import InputError
+from workbench.lattices.jit import kernel
 
 _BITS = 32
 _LARGEST = 2**24
@@ -65,7 +65,7 @@ class Fixed(EntropyModel):
         return np.full(candidates.shape[:2], candidates.shape[2] * math.log2(self.size))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _encode(indices: np.ndarray, size: int, buffer: np.ndarray) -> Int:
     state = rangecoder.start_writing()
     for index in indices:
@@ -74,7 +74,7 @@ def _encode(indices: np.ndarray, size: int, buffer: np.ndarray) -> Int:
     return rangecoder.finish(state, buffer)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _decode(payload: np.ndarray, size: int, indices: np.ndarray) -> bool:
     state = rangecoder.start_reading(payload)
     for at in range(indices.size):

@@ -11,7 +11,8 @@ import functools
 import math
 
 import numpy as np
-from numba import njit
+
+from workbench.lattices.jit import kernel
 
 SCORE_BITS = 10
 SCORE = 1 << SCORE_BITS
@@ -35,14 +36,14 @@ def exp2_table() -> np.ndarray:
     return table
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel(inline=True)
 def exp2_down(table: np.ndarray, score: int) -> int | np.int64:
     """2^(-score / 1024) in units of 2⁻³⁰, for a score >= 0; zero from 31 bits on."""
     whole = score >> SCORE_BITS
     return table[score & (SCORE - 1)] >> whole if whole < 31 else np.int64(0)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def log2_up(value: int | np.int64) -> int:
     """The score of value / 2³⁰, rounded down, for value in [2³⁰, 2³¹); one bit of it for each squaring."""
     score = 0

@@ -36,7 +36,8 @@ __all__ = [
 ]
 
 import numpy as np
-from numba import njit
+
+from workbench.lattices.jit import kernel
 
 MAX_BITS = 32
 Int = int | np.int64
@@ -54,7 +55,7 @@ def capacity(symbols: int) -> int:
     return 4 * symbols + symbols // 64 + 16
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def start_writing() -> np.ndarray:
     """A fresh encoder's state, uint64, shape (5,)."""
     state = np.zeros(5, np.uint64)
@@ -62,7 +63,7 @@ def start_writing() -> np.ndarray:
     return state
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _carry(buffer: np.ndarray, position: Int) -> None:
     """Add one to the number that the bytes before `position` spell."""
     position -= 1
@@ -72,7 +73,7 @@ def _carry(buffer: np.ndarray, position: Int) -> None:
     buffer[position] += 1
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def put(state: np.ndarray, buffer: np.ndarray, start: Int, size: Int, bits: int) -> None:
     """Encode the interval [start, start + size) of [0, 2**bits), size >= 1, bits <= 32, into a buffer with room."""
     step = state[_RANGE] >> np.uint64(bits)
@@ -89,14 +90,14 @@ def put(state: np.ndarray, buffer: np.ndarray, start: Int, size: Int, bits: int)
     state[_LOW], state[_RANGE], state[_POSITION] = low, width, np.uint64(position)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _ending(low: np.uint64, width: np.uint64) -> np.uint64:
     """The offset from `low` of the number that ends the code: a multiple of 2^64 if one is inside, else of 2^56."""
     to_carry = _ZERO - low
     return to_carry if to_carry < width else (_ZERO - low) & (_LEAST - _ONE)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def finish(state: np.ndarray, buffer: np.ndarray) -> Int:
     """Write the end; returns the number of bytes in the buffer."""
     position = np.int64(state[_POSITION])
@@ -111,12 +112,12 @@ def finish(state: np.ndarray, buffer: np.ndarray) -> Int:
     return position
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _next_byte(payload: np.ndarray, position: Int) -> np.uint64:
     return np.uint64(payload[position]) if position < payload.size else _ZERO
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def start_reading(payload: np.ndarray) -> np.ndarray:
     """A fresh decoder's state for uint8 bytes; uint64, shape (5,)."""
     state = start_writing()
@@ -130,7 +131,7 @@ def start_reading(payload: np.ndarray) -> np.ndarray:
     return state
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def locate(state: np.ndarray, bits: int) -> Int:
     """The point of [0, 2**bits) that the next symbol's interval contains."""
     point = state[_OFFSET] // (state[_RANGE] >> np.uint64(bits))
@@ -140,7 +141,7 @@ def locate(state: np.ndarray, bits: int) -> Int:
     return np.int64(point)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def take(state: np.ndarray, payload: np.ndarray, start: Int, size: Int, bits: int) -> None:
     """Step past the symbol [start, start + size), which must contain the point that `locate` gave."""
     step = state[_RANGE] >> np.uint64(bits)
@@ -158,13 +159,13 @@ def take(state: np.ndarray, payload: np.ndarray, start: Int, size: Int, bits: in
         state[_INVALID] = _ONE
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def is_lost(state: np.ndarray) -> bool:
     """Whether the payload is none that the encoder writes, whatever symbols follow."""
     return state[_INVALID] != _ZERO
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def is_exact(state: np.ndarray, payload: np.ndarray) -> bool:
     """Whether the payload is, to the last byte, what the encoder writes for the symbols that were read."""
     length = np.int64(state[_POSITION]) - 7  # of what the encoder wrote, zeros at the end included

@@ -31,14 +31,15 @@ import functools
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from workbench.coding import rangecoder
 from workbench.coding.fixedpoint import ONE, SCORE, exp2_down, exp2_table, log2_up
 from workbench.coding.rangecoder import Int
 from workbench.errors import InputError
 from workbench.lattices.code import Code
-from workbench.lattices.partition.bricks import NUM_OCTADS, NUM_PAIRS, NUM_WORDS, shapes_of
+from workbench.lattices.golay.code import NUM_OCTADS, NUM_PAIRS, NUM_WORDS
+from workbench.lattices.jit import kernel
+from workbench.lattices.partition.bricks import shapes_of
 
 GROUPS = NUM_OCTADS + NUM_WORDS + NUM_PAIRS
 SUM_BITS = 24
@@ -117,7 +118,7 @@ def shell_coder(code: Code) -> ShellCoder:
     return coder
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _signed_sum(coder: ShellCoder, plus: int, minus: int) -> tuple[Int, Int]:
     """The score of 2^plus + 2^minus, and (2^plus - 2^minus) over it in units of 2⁻¹⁵."""
     high, low = max(plus, minus), min(plus, minus)
@@ -128,7 +129,7 @@ def _signed_sum(coder: ShellCoder, plus: int, minus: int) -> tuple[Int, Int]:
     return score, tilt if plus >= minus else -tilt
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _byte_sums(ones: np.ndarray, zeros: np.ndarray, sums: np.ndarray) -> None:
     """For each byte b of three and each pattern, the sum of ones[8b + r] where bit r is set, else of zeros[8b + r]."""
     for byte in range(3):
@@ -142,7 +143,7 @@ def _byte_sums(ones: np.ndarray, zeros: np.ndarray, sums: np.ndarray) -> None:
                 sums[byte, pattern + (1 << bit)] = sums[byte, pattern] + change
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def group_sizes(coder: ShellCoder, scores: np.ndarray, bias: np.ndarray, sizes: np.ndarray) -> None:
     """Write the frequency of each group, of sum 2²⁴ and at least 1, into `sizes`, int64, shape (5131,)."""
     exponents = np.empty(GROUPS, np.int64)
@@ -202,7 +203,7 @@ def group_sizes(coder: ShellCoder, scores: np.ndarray, bias: np.ndarray, sizes: 
     sizes[best] += spare
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _ratios(coder: ShellCoder, scores: np.ndarray, ratios: np.ndarray) -> int:
     """Weight of ∓3 over that of ±1 at each place where the word's bit is 0 or 1, over 2^most, in units of 2⁻¹⁵."""
     most = scores[0, 7] - scores[0, 3]
@@ -214,7 +215,7 @@ def _ratios(coder: ShellCoder, scores: np.ndarray, ratios: np.ndarray) -> int:
     return most
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _member_scores(coder: ShellCoder, scores: np.ndarray, group: Int, members: np.ndarray) -> int:
     """Write the scores of a group's members, in the order of its rows, into int64 `members`; returns their number."""
     if group < NUM_OCTADS:
@@ -243,7 +244,7 @@ def _member_scores(coder: ShellCoder, scores: np.ndarray, group: Int, members: n
     return 4
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _row(coder: ShellCoder, group: Int, member: Int) -> Int:
     """The codeword of a member of a group."""
     if group < NUM_OCTADS:
@@ -253,7 +254,7 @@ def _row(coder: ShellCoder, group: Int, member: Int) -> Int:
     return coder.pair_rows[group - _FIRST_PAIR, member]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def member_sizes(
     coder: ShellCoder, scores: np.ndarray, bias: np.ndarray, group: Int, sizes: np.ndarray, members: np.ndarray
 ) -> int:
@@ -285,7 +286,7 @@ def member_sizes(
     return count
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _symbol(state: np.ndarray, data: np.ndarray, sizes: np.ndarray, bits: int, wanted: Int, cost: np.ndarray) -> Int:
     """Encode the symbol `wanted` of frequencies `sizes`; decode one where it is negative. Returns the symbol."""
     symbol, start = 0, 0
@@ -304,7 +305,7 @@ def _symbol(state: np.ndarray, data: np.ndarray, sizes: np.ndarray, bits: int, w
     return symbol
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _member(coder: ShellCoder, index: Int) -> int:
     """Which member of its group a codeword is."""
     group, digits = coder.group[index], coder.digits[index]
@@ -321,7 +322,7 @@ def _member(coder: ShellCoder, index: Int) -> int:
     return member  # pyright: ignore[reportReturnType] - numba's 64 bits
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def token_bits(
     coder: ShellCoder,
     scores: np.ndarray,
@@ -348,7 +349,7 @@ def token_bits(
         bits[n] = SUM_BITS + MEMBER_BITS - np.log2(groups[group]) - np.log2(sizes[_member(coder, wanted[n])])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def code_token(
     coder: ShellCoder,
     scores: np.ndarray,

@@ -21,13 +21,13 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
-from numba import njit
 
 from workbench.coding import rangecoder
 from workbench.coding.entropy import EntropyModel, check_indices, damaged
 from workbench.coding.fixedpoint import SCORE, exp2_table
 from workbench.coding.rangecoder import Int, capacity
 from workbench.errors import InputError, ModelError
+from workbench.lattices.jit import kernel
 
 SUM_BITS = 24
 _TOP = 255
@@ -191,7 +191,7 @@ def _phases(shape: tuple[int, ...], period: int) -> np.ndarray:
     return (rows[:, None] * period + columns)[None]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _encode(indices: np.ndarray, bounds: np.ndarray, period: int, buffer: np.ndarray) -> Int:
     state = rangecoder.start_writing()
     depth, rows, columns = indices.shape
@@ -204,7 +204,7 @@ def _encode(indices: np.ndarray, bounds: np.ndarray, period: int, buffer: np.nda
     return rangecoder.finish(state, buffer)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _decode(payload: np.ndarray, bounds: np.ndarray, period: int, indices: np.ndarray) -> bool:
     state = rangecoder.start_reading(payload)
     depth, rows, columns = indices.shape

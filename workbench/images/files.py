@@ -30,8 +30,6 @@ __all__ = [
 ]
 
 import io
-import os
-import secrets
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -43,6 +41,7 @@ import numpy as np
 from PIL import Image, features
 from PIL.PngImagePlugin import PngInfo
 
+from workbench.atomic import replacing
 from workbench.errors import ImageError, InputError
 from workbench.images.decode import DECODER_ERRORS, decode
 from workbench.images.jpeg import ended, without_end
@@ -170,21 +169,15 @@ def write_png(
     notes = PngInfo()
     for keyword, note in (text or {}).items():
         notes.add_itxt(keyword, note)
-    # Not by `tempfile`, whose files nobody else may read: this one takes the mode that any new file gets.
-    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        if not force and path.exists():
+        if not force and path.exists():  # before the work, not only after it
             raise _exists(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("xb") as file:
-                Image.fromarray(np.ascontiguousarray(image)).save(file, format="PNG", pnginfo=notes)
-                file.flush()
-                os.fsync(file.fileno())
-            _publish(temporary, path, force=force)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path, force=force) as file:
+            Image.fromarray(np.ascontiguousarray(image)).save(file, format="PNG", pnginfo=notes)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        if isinstance(error, FileExistsError) and path.exists():
+            raise _exists(path) from error
         raise ImageError(f"cannot write {_printable(str(path))}: {_brief(error)}") from error
 
 
@@ -308,25 +301,6 @@ def _read(source: Readable, name: str | None, max_pixels: int) -> tuple[np.ndarr
             raise ImageError(f"{called}: the file is cut short or damaged (a JPEG without its last part)")
     pixels, alpha, notes = _read(mended, called, max_pixels)
     return pixels, alpha, ("the file lacks its end mark; the picture is whole", *notes)
-
-
-def _publish(temporary: Path, path: Path, *, force: bool) -> None:
-    """Give a finished file its name, and make the name last."""
-    if force:
-        temporary.replace(path)
-    else:
-        try:
-            path.hardlink_to(temporary)  # fails where a file appeared meanwhile, which replace would not
-        except FileExistsError as error:
-            raise _exists(path) from error
-        except OSError:  # a file system without links
-            temporary.replace(path)
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def _exists(path: Path) -> ImageError:

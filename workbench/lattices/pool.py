@@ -1,17 +1,17 @@
 """Our own threads: a kernel that releases the interpreter's lock is run on pieces of a batch, one thread each.
 
 Kernels themselves stay single-threaded (numba's own work queue aborts a process that enters it from two threads).
-The pool is made at first use, holds as many threads as torch is allowed, and is made anew in a forked child.
+The pool is made at first use, holds as many threads as torch is allowed (without torch: as many as `OMP_NUM_THREADS`
+says, or one for each processor that the process may use), and is made anew in a forked child.
 """
 
 __all__ = ["run_split"]
 
 import functools
 import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-
-import torch
 
 
 def run_split(kernel: Callable[[int, int], None], count: int, *, block: int = 1) -> None:
@@ -25,7 +25,7 @@ def run_split(kernel: Callable[[int, int], None], count: int, *, block: int = 1)
     Raises:
         Exception: the first error of any range, after all have ended.
     """
-    threads = torch.get_num_threads()
+    threads = _num_threads()
     blocks = -(-count // block)
     if threads == 1 or blocks <= 1:
         if count:
@@ -37,6 +37,19 @@ def run_split(kernel: Callable[[int, int], None], count: int, *, block: int = 1)
     errors = [error for future in futures if (error := future.exception()) is not None]
     if errors:
         raise errors[0]
+
+
+def _num_threads() -> int:
+    torch = sys.modules.get("torch")
+    return torch.get_num_threads() if torch else _own_threads()
+
+
+@functools.cache
+def _own_threads() -> int:
+    chosen = os.environ.get("OMP_NUM_THREADS", "")
+    if chosen.isdecimal() and int(chosen):
+        return int(chosen)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.lru_cache(maxsize=4)

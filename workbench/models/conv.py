@@ -50,7 +50,7 @@ class ConvEncoder(nn.Module):
         pixels = 2 * images - 1
         means = F.avg_pool2d(pixels, self.factor)
         x = torch.cat([F.pixel_unshuffle(pixels, self.factor), self.features(means)], dim=1)
-        x = self.stem(x.contiguous(memory_format=torch.channels_last))
+        x = self.stem(x.to(self.stem.weight.dtype).contiguous(memory_format=torch.channels_last))
         return self.end(self.phases.gather(self.head(self.norm(self.blocks(x)))))
 
 

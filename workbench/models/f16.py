@@ -94,7 +94,7 @@ class F16Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map `(B, 3, H, W)` in [0, 1] to latents `(B, dimension, h, w)`, norms free."""
-        x = self.conv_in(2 * images - 1)
+        x = self.conv_in((2 * images - 1).to(self.conv_in.weight.dtype))
         for level in self.levels:
             x = level(x)
         for block in self.middle:

@@ -25,7 +25,9 @@ from workbench.models.heads.digits import DigitsHead
 from workbench.models.heads.full import FullHead
 from workbench.models.heads.head import Head
 from workbench.models.heads.lattice import LatticeHead
-from workbench.models.transformer import Cache, Transformer, levels_of
+from workbench.models.memory import announce
+from workbench.models.names import directory_of
+from workbench.models.transformer import Cache, Rotation, Transformer, levels_of
 from workbench.models.weights import file_digest, load_weights, save_weights
 
 _KIND = "generator"
@@ -122,7 +124,7 @@ class Generator(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
         if labels.is_floating_point():
             if labels.ndim != 2 or labels.shape[1] != len(self.classes):
                 raise InputError(f"expected shares of {len(self.classes)} classes, got shape {tuple(labels.shape)}")
-            return labels @ self.class_vectors.weight[1:]
+            return labels.to(self.class_vectors.weight.dtype) @ self.class_vectors.weight[1:]
         if labels.numel() and not (-1 <= int(labels.min()) and int(labels.max()) < len(self.classes)):
             raise InputError(
                 f"labels lie in [0, {len(self.classes)}), or are -1 for none; got {int(labels.min())} … "
@@ -149,7 +151,7 @@ class Generator(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
         else:
             inputs = inputs[:, cells[first.shape[1] :] - first.shape[1]]
         levels = self.levels(levels_of(self.scales)[cells].to(inputs.device))
-        return self.trunk(torch.cat([first, self.embed(inputs)], 1) + levels, condition, cells=cells)
+        return self.trunk(torch.cat([first, self._embedded(inputs)], 1) + levels, condition, cells=cells)
 
     def features_of_scale(self, step: int, inputs: Tensor | None, condition: Tensor, cache: Cache) -> Tensor:
         """Features of the cells of one scale, (B, s², C), after those of all coarser ones.
@@ -163,7 +165,7 @@ class Generator(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
         if inputs is None:
             x = (condition + self.start)[:, None].expand(-1, self.scales[0] ** 2, -1)
         else:
-            x = self.embed(inputs)
+            x = self._embedded(inputs)
         cells = torch.arange(self.starts[step], self.starts[step + 1])
         return self.trunk(x + self.levels.weight[step], condition, cells=cells, cache=cache)
 
@@ -186,6 +188,10 @@ class Generator(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
         loss, nll = self.head.loss(features.flatten(0, 1), indices.flatten(), weights.flatten())
         return loss, nll.view_as(indices)
 
+    def _embedded(self, inputs: Tensor) -> Tensor:
+        """Sums of codes, which are float32, in the type of the weights."""
+        return self.embed(inputs.to(self.embed.weight.dtype))
+
     # ---- files
 
     @classmethod
@@ -197,25 +203,45 @@ class Generator(nn.Module, PyTorchModelHubMixin, library_name="lambda24-workbenc
         Raises:
             ModelError: if there is none, or its configuration or weights do not fit.
         """
-        if str(name).startswith("upstream:"):
-            from workbench.models.upstream import load_generator
-
-            return load_generator(str(name))
-        directory = hub.resolve(str(name), kind=_KIND)
-        if (directory / "arguments.json").is_file():  # converted from a file of the paper's authors, and big
-            from workbench.models.upstream import open_generator
-
-            return open_generator(directory)
+        directory = directory_of(name, _KIND)
         config = hub.read_config(directory, kind=_KIND)
-        try:
-            model = cls(**config)
-        except (InputError, TypeError, KeyError) as error:
-            raise ModelError(f"{directory / 'config.json'} does not describe a generator: {error}") from error
         path = directory / "model.safetensors"
-        expected = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
-        model.load_state_dict(load_weights(path, expected))
+        if (directory / "arguments.json").is_file():  # converted from a file of the paper's authors, and big
+            announce(f"loading {config.get('name', directory)}", path.stat().st_size)
+            model = cls.empty(config)
+            expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+            weights = {key: value.float() for key, value in load_weights(path, expected).items()}
+            model.load_state_dict(weights, assign=True)
+            model.requires_grad_(requires_grad=False)
+        else:
+            try:
+                model = cls(**config)
+            except (InputError, TypeError, KeyError) as error:
+                raise ModelError(f"{directory / 'config.json'} does not describe a generator: {error}") from error
+            expected = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+            model.load_state_dict(load_weights(path, expected))
+        if (directory / "tokenizer" / "config.json").is_file():  # it came in the same file
+            model.config["tokenizer"] = {**model.config["tokenizer"], "name": str(directory / "tokenizer")}
         model.weights_hash = file_digest(path)
         return model.eval()
+
+    @classmethod
+    def empty(cls, config: Mapping[str, Any]) -> "Generator":
+        """A generator without numbers, on the meta device, to be filled with weights.
+
+        Raises:
+            ModelError: if the configuration is not that of a generator.
+        """
+        try:
+            make_code(config["tokenizer"]["code"])  # its table must not come to lie on the meta device
+            with torch.device("meta"):
+                model = cls(**config)
+            trunk = config["trunk"]
+            positions = trunk.get("positions", "centres")
+            model.trunk.rotate = Rotation(model.scales, trunk["width"] // trunk["heads"], positions)
+        except (InputError, KeyError, TypeError, ValueError, ZeroDivisionError, RuntimeError) as error:
+            raise ModelError(f"these numbers do not describe a generator: {error}") from error
+        return model
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write `config.json` and `model.safetensors` (fp16), each replaced whole."""

@@ -11,44 +11,41 @@ __all__ = [
     "default_generator",
     "default_tokenizer",
     "generators",
-    "load_any_tokenizer",
     "load_generator",
     "load_tokenizer",
     "models_at_hand",
     "perceptual_distance",
     "tokenizers",
-    "tokenizers_of_any_kind",
 ]
 
 import functools
 import json
 import logging
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from workbench import hub
 from workbench.errors import ModelError, WorkbenchError
 from workbench.metrics.perceptual import FeatureDistance
+from workbench.models.cache import RecentlyUsed
 from workbench.models.features import FeatureNetwork
 from workbench.models.generator import Generator
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+from workbench.models.grid_tokenizer import GridTokenizer
+from workbench.models.names import TOKENIZERS, directory_of
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 from workbench.models.tokenizer import Tokenizer
-from workbench.models.upstream.load import load_tokenizer as load_published_tokenizer
 from workbench.quantizers.registry import make_quantizer
 
 DEFAULT = ("photo-leech", "photo-leech-mae", "flowers-64")  # whichever of a kind is there first, is its default
-_LOADED_AT_ONCE = 4
+_KEPT = 6  # a generator and its tokenizer are two
 _MARKS = (b'"codebook"', b'"class_dropout"')  # what the configurations of tokenizers and of generators have in them
 
 _log = logging.getLogger(__name__)
-_loaded: OrderedDict[object, Any] = OrderedDict()
-_lock = threading.Lock()
+_loaded = RecentlyUsed(_KEPT)
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Tokenizer)
 
 
 @dataclass(frozen=True)
@@ -113,7 +110,7 @@ class Pair:
     """
 
     generator: Generator
-    tokenizer: MultiScaleTokenizer
+    tokenizer: PyramidTokenizer
 
 
 def models_at_hand() -> list[Entry]:
@@ -129,14 +126,9 @@ def models_at_hand() -> list[Entry]:
     return list(found.values())
 
 
-def tokenizers() -> list[Entry]:
-    """List the tokenizers at hand, the default first."""
-    return _of_kind("tokenizer")
-
-
-def tokenizers_of_any_kind() -> list[Entry]:
-    """List the tokenizers at hand, those of several scales too, the default first."""
-    return _of_kind("tokenizer", "multiscale-tokenizer")
+def tokenizers(kind: type[Tokenizer] = Tokenizer) -> list[Entry]:
+    """List the tokenizers at hand, of any kind or of one, the default first."""
+    return _of_kind(*(name for name in TOKENIZERS if kind is Tokenizer or kind.kind == name))
 
 
 def generators() -> list[Entry]:
@@ -155,7 +147,7 @@ def default_tokenizer() -> str:
     Raises:
         ModelError: if there is none at hand.
     """
-    entries = tokenizers()
+    entries = tokenizers(GridTokenizer)
     if not entries:
         raise ModelError("no tokenizer is at hand: train one, or name a directory or owner/name with --model")
     return entries[0].name
@@ -176,51 +168,43 @@ def default_generator() -> str:
     return entries[0].name
 
 
-def load_tokenizer(name: str) -> Tokenizer:
-    """Return the tokenizer of a name, loaded once and kept while it is among the last few asked for.
+@overload
+def load_tokenizer(name: str) -> Tokenizer: ...
+@overload
+def load_tokenizer(name: str, kind: type[T]) -> T: ...
+def load_tokenizer(name: str, kind: type[Tokenizer] = Tokenizer) -> Tokenizer:
+    """Return the tokenizer of a name, loaded once and kept while it is among the last few models asked for.
+
+    Everyone gets the same one: copy it before you change its device or type.
+
+    Args:
+        name: A bundled name, a directory, a name in the cache, `owner/name` on the hub, or `upstream:NAME`.
+        kind: What it must be; :class:`Tokenizer` takes any.
 
     Raises:
-        ModelError: as :meth:`Tokenizer.from_pretrained`.
+        ModelError: if there is none, or it is of another kind or cannot be used.
     """
-    return _kept(name, lambda: Tokenizer.from_pretrained(name))
-
-
-def load_any_tokenizer(name: str) -> Tokenizer:
-    """Return a tokenizer of one scale or of several, likewise.
-
-    Raises:
-        ModelError: if there is none, or it cannot be used.
-    """
-    return _kept(("any", name), lambda: _open_tokenizer(name))
-
-
-def _open_tokenizer(name: str) -> Tokenizer:
-    if name.startswith("upstream:"):
-        return load_published_tokenizer(name)
-    directory = hub.resolve(name, kind="tokenizer")
-    several = hub.kind_of(directory) == "multiscale-tokenizer"
-    return MultiScaleTokenizer.from_pretrained(directory) if several else Tokenizer.from_pretrained(directory)
+    directory = directory_of(name, "tokenizer")
+    sibling = kind.class_of(directory)
+    return _loaded.get(_identity(directory), lambda: sibling.from_pretrained(directory))
 
 
 def load_generator(name: str, tokenizer: str | None = None) -> Pair:
-    """Return a generator with its tokenizer, loaded once and kept while they are among the last few asked for.
+    """Return a generator with its tokenizer, each loaded once and kept likewise.
 
     Args:
-        name: Of the generator: a bundled name, a directory, a name in the cache, or `owner/name` on the hub.
+        name: Of the generator, as for :func:`load_tokenizer`.
         tokenizer: Likewise; None for the one that the generator's configuration names.
 
     Raises:
         ModelError: if one of them cannot be loaded, or the generator was trained on another tokenizer's tokens.
     """
-    return _kept((name, tokenizer), lambda: _pair(name, tokenizer))
-
-
-def _pair(name: str, tokenizer: str | None) -> Pair:
-    generator = Generator.from_pretrained(name)
+    directory = directory_of(name, "generator")
+    generator = _loaded.get(_identity(directory), lambda: Generator.from_pretrained(directory))
     trained_on = generator.config["tokenizer"]
-    pair = Pair(generator, MultiScaleTokenizer.from_pretrained(tokenizer or trained_on["name"]))
+    pair = Pair(generator, load_tokenizer(tokenizer or trained_on["name"], PyramidTokenizer))
     for what, expected, got in (
-        ("scales", list(generator.scales), list(pair.tokenizer.quantizer.scales)),
+        ("scales", list(generator.scales), list(pair.tokenizer.scales)),
         ("the code", trained_on["code"], pair.tokenizer.quantizer.base.name),
         ("weights of SHA-256", trained_on.get("weights") or pair.tokenizer.weights_hash, pair.tokenizer.weights_hash),
     ):
@@ -232,15 +216,10 @@ def _pair(name: str, tokenizer: str | None) -> Pair:
     return pair
 
 
-def _kept(key: object, load: Callable[[], T]) -> T:
-    """What `load` gives, made once for a key and kept while it is among the last few asked for."""
-    with _lock:
-        if key not in _loaded:
-            _loaded[key] = load()
-            while len(_loaded) > _LOADED_AT_ONCE:
-                _loaded.popitem(last=False)
-        _loaded.move_to_end(key)
-        return _loaded[key]
+def _identity(directory: Path) -> tuple[object, ...]:
+    """What a loaded model is kept under: its directory, and its files as they are now."""
+    facts = [(directory / file).stat() for file in ("config.json", "model.safetensors")]
+    return (directory.resolve(), *((each.st_ino, each.st_size, each.st_mtime_ns) for each in facts))
 
 
 @functools.cache

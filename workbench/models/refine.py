@@ -26,7 +26,7 @@ __all__ = ["EFFORTS", "MAX_EFFORT", "Local", "Rate", "Refined", "can_refine", "c
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -58,6 +58,16 @@ class Local(Protocol):
     encoder: nn.Module
     decoder: nn.Module
 
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        ...
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating type of the networks."""
+        ...
+
     def encode(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) in [0, 1] to latents (B, D, h, w)."""
         ...
@@ -80,10 +90,6 @@ class Local(Protocol):
 
     def from_planes(self, planes: Tensor) -> Tensor:
         """The inverse."""
-        ...
-
-    def parameters(self) -> Any:  # noqa: ANN401 - as of nn.Module
-        """The weights."""
         ...
 
 
@@ -212,17 +218,17 @@ class _Search:
     def __init__(self, tokenizer: Local, image: Tensor, indices: Tensor, rate: Rate | None, trade: float) -> None:
         self.tokenizer, self.quantizer = tokenizer, tokenizer.quantizer
         self.rate, self.trade = rate, trade
-        self.device = next(tokenizer.parameters()).device
+        self.device = tokenizer.device
         self.picture = tokenizer.padded(image[None])
         rows, columns = (side // tokenizer.factor for side in self.picture.shape[-2:])
         expected = (rows, columns, *self.quantizer.index_shape)
         if tuple(indices.shape) != expected:
             raise InputError(f"expected indices of shape {expected} for this picture, got {tuple(indices.shape)}")
-        self.planes, self.spent = tokenizer.to_planes(indices[None])[0].clone(), 0.0
+        self.planes, self.spent = tokenizer.to_planes(indices[None])[0].cpu().clone(), 0.0
         self.latents = self._latents()
-        self.step = _STEP * (self.latents - self._codes(self.planes)).norm(dim=-1).mean()
+        self.step = _STEP * (self.latents - self._codes(self.planes).cpu()).norm(dim=-1).mean()
         self.tried = torch.full((rows, columns, _REMEMBERED), -1, dtype=torch.int64)
-        self.low = _has_bfloat16(self.device)
+        self.low = tokenizer.dtype == torch.float32 and _has_bfloat16(self.device)
         self.generator = np.random.default_rng(_SEED)
         self.best: _State | None = None
         self.gradient = torch.empty(0)
@@ -295,14 +301,15 @@ class _Search:
         """Codewords to try at places (n, 2): indices (n, k, d), and which of them are new, (n, k)."""
         rows, columns = places.unbind(1)
         now = state.planes[:, rows, columns]
-        codes = self._codes(now)
+        codes = self._codes(now).cpu()
         slope = F.normalize(self.gradient[rows, columns], dim=1)
         target = codes + _PULL * (self.latents[rows, columns] - codes) - self.step * slope
-        near = self.quantizer.neighbours(target / self.quantizer.scale, self._indices(now), _NEAR)
+        point = (target / self.quantizer.scale).to(self.device)
+        near = self.quantizer.neighbours(point, self._indices(now).to(self.device), _NEAR).cpu()
         near = near if self.quantizer.index_shape else near[..., None]
         keys, tried = self._keys(near), self.tried[rows, columns]
         old = (keys == self._keys(now.T)[:, None]) | (keys[:, :, None] == tried[:, None]).any(-1)
-        score = (self._codes(near.movedim(-1, 0)) - target[:, None]).square().sum(-1)
+        score = (self._codes(near.movedim(-1, 0)).cpu() - target[:, None]).square().sum(-1)
         if self.rate is not None:
             own = self.rate.token_bits(state.planes.numpy(), places.numpy(), near.numpy())
             score = score + self.trade * torch.from_numpy(own).float()
@@ -356,8 +363,8 @@ class _Search:
     # ---- pictures, codes and tiles
 
     def _codes(self, planes: Tensor) -> Tensor:
-        """Codes (..., D) of planes of indices (d, ...), as the decoder takes them."""
-        return self.quantizer.indices_to_codes(self._indices(planes), channel_first=False)
+        """Codes (..., D) of planes of indices (d, ...), as the decoder takes them, on its device."""
+        return self.quantizer.indices_to_codes(self._indices(planes).to(self.device), channel_first=False)
 
     def _indices(self, planes: Tensor) -> Tensor:
         return planes.movedim(0, -1) if self.quantizer.index_shape else planes[0]

@@ -176,12 +176,14 @@ class Block(nn.Module):
             modulation = modulation + self.offset
         gate1, gate2, scale1, scale2, shift1, shift2 = modulation.float()[:, None].chunk(6, -1)
         x = x + (1 + gate1) * self._attention(_modulated(x, scale1, shift1), rotate, cells, levels, past)
-        inner = F.gelu(self.fc1(_modulated(x, scale2, shift2)), approximate="tanh")
+        inner = F.gelu(self.fc1(_modulated(x, scale2, shift2).to(self.fc1.weight.dtype)), approximate="tanh")
         return x + (1 + gate2) * self.fc2(inner)
 
     def _attention(self, x: Tensor, rotate: Rotation, cells: Tensor, levels: Tensor | None, past: "_Past") -> Tensor:
         bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
-        parts = rearrange(F.linear(x, self.qkv.weight, bias), "b n (t h d) -> t b h n d", t=3, h=self.heads)
+        parts = rearrange(
+            F.linear(x.to(bias.dtype), self.qkv.weight, bias), "b n (t h d) -> t b h n d", t=3, h=self.heads
+        )
         queries, keys = (rotate(F.normalize(part.float(), dim=-1), cells) for part in parts[:2])
         queries = queries * self.sharpness.float().clamp(max=_SHARPEST).exp()
         values = parts[2]

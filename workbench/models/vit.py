@@ -80,7 +80,7 @@ class ViTEncoder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Map `(B, 3, window, window)` in [0, 1] to latents `(B, dimension, h, w)`."""
         f = self.factor
-        x = rearrange(2 * images - 1, "b c (h p) (w q) -> b (h w) (c p q)", p=f, q=f)
+        x = rearrange(2 * images - 1, "b c (h p) (w q) -> b (h w) (c p q)", p=f, q=f).to(self.embed.weight.dtype)
         z = self.head(self.trunk(self.embed(x)))
         return rearrange(z, "b (h w) d -> b d h w", h=images.shape[-2] // f)
 

@@ -2,7 +2,7 @@
 
 A spherical code (all points of one norm) takes its input to that sphere first, and the nearest codeword is the one of
 greatest inner product. Nothing is learned and nothing is saved: the integers are rebuilt from the name, and a buffer
-of int8 digits follows the module from device to device and is immune to `.half()`.
+of int8 digits follows the module from device to device.
 """
 
 __all__ = ["LatticeQuantizer"]

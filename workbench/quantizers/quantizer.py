@@ -7,7 +7,8 @@ Every quantizer of the family is four maps over rows of `D` numbers, and a subcl
     lookup    index ↦ q     the codeword
     estimator (ẑ, q) ↦ q    the codeword with a gradient for ẑ
 
-Whatever autocast says they run in float32 (float64 stays float64). Indices are int64. A frozen code is never a
+Whatever autocast says they run in float32 (float64 stays float64), and a quantizer inside a halved model keeps its own
+type. Indices are int64. A frozen code is never a
 parameter and never saved with the weights. `K` is the number of codewords.
 Source: Zhao et al., "Spherical Leech Quantization", arXiv:2512.14697, section 3.
 """
@@ -22,11 +23,12 @@ from dataclasses import dataclass
 from functools import cache
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from workbench.errors import InputError
 from workbench.quantizers.estimators import Estimator, straight_through
+from workbench.quantizers.precision import KeepsType
 
 Penalty = Callable[[Tensor, Tensor], Tensor]
 
@@ -62,7 +64,7 @@ def _register_result() -> None:
     )
 
 
-class Quantizer(nn.Module, ABC):
+class Quantizer(KeepsType, ABC):
     """Base of the family: layouts, precision, gradient and checks live here.
 
     Attributes:

@@ -3,12 +3,15 @@
 Every code of `workbench.lattices.codes.registry` is a quantizer under its own name (`leech`, `e8`, `random`, …). Beside
 them stand those that are rules and not tables (`bsq`, `lfq`, `fsq`), the learned one (`vq`), and those made of others
 (`product`, `residual`). Penalties and the gradient estimator are chosen here by numbers and names as well.
+One from elsewhere gets a name by :func:`register_quantizer` and then goes wherever names go: recipes, comparisons,
+model files. A program that loads such a model registers it first.
 """
 
-__all__ = ["make_quantizer", "quantizer_names"]
+__all__ = ["make_quantizer", "quantizer_names", "register_quantizer"]
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -36,6 +39,29 @@ _ESTIMATORS: dict[str, Estimator] = {"straight-through": straight_through, "rota
 def quantizer_names() -> tuple[str, ...]:
     """The names that `make_quantizer` knows, in alphabetical order."""
     return tuple(sorted({*code_names(), *_RULES}))
+
+
+def register_quantizer(name: str, build: Callable[..., Quantizer], *, replace: bool = False) -> None:
+    """Give a quantizer from elsewhere a name.
+
+    Args:
+        name: What recipes and model files call it: letters, digits, `-`, `_` and `.`.
+        build: From settings, numbers and names that JSON can hold, to the quantizer: a subclass of
+            :class:`~workbench.quantizers.quantizer.Quantizer`, or a function that gives one, perhaps a
+            :class:`~workbench.quantizers.foreign.ForeignQuantizer`. Where it takes `estimator` and `scale`, it is
+            given those of :func:`make_quantizer`.
+        replace: Whether it may take the place of one that was registered before under that name.
+
+    Raises:
+        InputError: if the name is not of that form, belongs to the workbench, or is taken.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(f"expected a name of letters, digits, '-', '_' and '.', got {name!r}")
+    if name in _OWN or name in code_names() or (name in _RULES and not replace):
+        raise InputError(
+            f"the name {name!r} is taken; choose another, or pass replace=True for one that you registered"
+        )
+    _RULES[name] = build
 
 
 def make_quantizer(
@@ -84,7 +110,7 @@ def make_quantizer(
     if isinstance(name, str) and name in _RULES:
         if dimension is not None:
             settings["dimension"] = dimension
-        quantizer = _build(name, {**settings, "estimator": estimator, "scale": scale})
+        quantizer = _build(name, settings, estimator, scale)
     else:
         code = _code(name, dimension, settings)
         quantizer = LatticeQuantizer(code, estimator=estimator, scale=scale)
@@ -107,14 +133,25 @@ def _code(name: str | Code, dimension: int | None, settings: dict[str, Any]) -> 
     return code
 
 
-def _build(name: str, settings: dict[str, Any]) -> Quantizer:
+def _build(name: str, settings: dict[str, Any], estimator: Estimator, scale: float) -> Quantizer:
     """Call a builder, with our own error for a setting that it does not take or misses."""
-    parameters = inspect.signature(_RULES[name]).parameters
+    found = inspect.signature(_RULES[name]).parameters.values()
+    parameters = {parameter.name: parameter for parameter in found if parameter.kind is not parameter.VAR_KEYWORD}
+    for key, value, usual in (("estimator", estimator, straight_through), ("scale", scale, 1.0)):
+        if key in parameters or value != usual:
+            settings = {**settings, key: value}
     needed = {key for key, parameter in parameters.items() if parameter.default is parameter.empty}
-    if not needed <= settings.keys() <= parameters.keys():
+    known = settings.keys() if len(parameters) < len(found) else parameters.keys()
+    if not needed <= settings.keys() <= known:
         taken = ", ".join(sorted(parameters.keys() - {"penalty"}))
         raise InputError(f"quantizer {name!r} takes {taken}; got {', '.join(sorted(settings))}")
-    return _RULES[name](**settings)
+    quantizer = _RULES[name](**settings)
+    if not isinstance(quantizer, Quantizer):
+        raise InputError(
+            f"what was registered as {name!r} gave a {type(quantizer).__name__}, expected a Quantizer: derive from it, "
+            "or wrap the module in a ForeignQuantizer"
+        )
+    return quantizer
 
 
 def _product(parts: Sequence[str | Mapping[str, Any]], *, estimator: Estimator, scale: float = 1.0) -> Quantizer:
@@ -159,6 +196,8 @@ _RULES: dict[str, Callable[..., Quantizer]] = {
     "residual": _residual,
     "vq": VectorQuantizer,
 }
+_OWN = frozenset(_RULES)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 
 
 def _penalty(

@@ -21,7 +21,7 @@ from workbench.metrics.distortion import measure
 from workbench.models.load import load_tokenizer, perceptual_distance, tokenizers
 from workbench.models.tokenizer import Tokenizer, as_images
 from workbench.progress import Progress, no_progress
-from workbench.quantizers.registry import make_quantizer
+from workbench.quantizers.registry import make_quantizer, quantizer_names
 from workbench.tasks.reconstruct import reconstruct_image
 
 # Measures of quality, and whether more of one is better. Seconds are left out, since they vary from run to run, and
@@ -119,17 +119,17 @@ def compare_codes(image: np.ndarray, tokenizer: Tokenizer, codes: Sequence[str] 
     Args:
         image: uint8, shape (H, W, 3).
         tokenizer: A model of a convolutional body and 24 dimensions.
-        codes: Names of `CODES`.
+        codes: Names of `CODES`, or of quantizers of 24 dimensions.
 
     Raises:
         InputError: if the model is of another kind, or a code is unknown.
     """
-    if tokenizer.window is not None or tokenizer.quantizer.dimension != 24:
+    if tokenizer.window is not None or tokenizer.scales or tokenizer.quantizer.dimension != 24:
         raise InputError(
             f"codes of 24 dimensions go under a convolutional model of 24 dimensions; {tokenizer.name!r} has "
             f"{tokenizer.quantizer.dimension}" + ("" if tokenizer.window is None else " and a window")
         )
-    if unknown := set(codes) - set(CODES):
+    if unknown := set(codes) - {*CODES, *quantizer_names()}:
         raise InputError(f"unknown codes {sorted(unknown)}; known: {', '.join(CODES)}")
     height, width = image.shape[:2]
     sides = (-(-height // tokenizer.factor) * tokenizer.factor, -(-width // tokenizer.factor) * tokenizer.factor)
@@ -154,7 +154,7 @@ def compare_codes(image: np.ndarray, tokenizer: Tokenizer, codes: Sequence[str] 
 
     answers = [answer(_NONE, _NONE, points, None, None, time.perf_counter())]
     for name in codes:
-        quantizer = make_quantizer(**CODES[name]).eval()  # type: ignore[arg-type]
+        quantizer = make_quantizer(**CODES.get(name, {"name": name})).eval()  # type: ignore[arg-type]
         quantizer(latents[..., :8, :8], channel_first=True)  # so that no seconds below are those of what is set up once
         start = time.perf_counter()
         result = quantizer(latents, channel_first=True)

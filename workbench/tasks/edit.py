@@ -60,7 +60,7 @@ def fill(pair: Pair, image: np.ndarray, mask: np.ndarray, order: Order, *, watch
         raise InputError("nothing is masked in the centre square of the picture: paint over what is to be drawn anew")
     painted = torch.from_numpy(_square(mask).copy())
     keep = keep_outside(painted[None], pair.generator.scales)
-    yield from _held(pair, pair.tokenizer.fit(image), keep, f"filled {share:.0%} of a picture", order, watch)
+    yield from _held(pair, pair.tokenizer.prepare(image), keep, f"filled {share:.0%} of a picture", order, watch)
 
 
 def extend(pair: Pair, image: np.ndarray, border: float, order: Order, *, watch: Watch = UNWATCHED) -> Iterator[Drawn]:
@@ -83,7 +83,7 @@ def extend(pair: Pair, image: np.ndarray, border: float, order: Order, *, watch:
         raise InputError(
             f"the border must be above {0.5 / cells:.3f} and below 0.5 of the side, in steps of 1/{cells}, got {border}"
         )
-    square = pair.tokenizer.fit(image)
+    square = pair.tokenizer.prepare(image)
     pixels = wide * side // cells
     inner = square_picture(square, side - 2 * pixels)
     canvas = np.pad(inner, ((pixels, pixels), (pixels, pixels), (0, 0)), mode="edge")
@@ -113,7 +113,7 @@ def redraw_details(
     if not 1 <= kept < len(scales):
         raise InputError(f"expected 1 to {len(scales) - 1} scales to keep, of {len(scales)}, got {kept}")
     words = f"kept {kept} of {len(scales)} scales of a picture"
-    yield from _held(pair, pair.tokenizer.fit(image), keep_coarse(kept, scales), words, order, watch)
+    yield from _held(pair, pair.tokenizer.prepare(image), keep_coarse(kept, scales), words, order, watch)
 
 
 def _square(mask: np.ndarray) -> np.ndarray:

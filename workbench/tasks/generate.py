@@ -49,6 +49,7 @@ from workbench.models.generator import class_index
 from workbench.models.load import Pair
 from workbench.models.sampling import CONTROL_PRESETS, Controls, Given, check_controls, sample
 from workbench.progress import Progress, no_progress
+from workbench.tasks.rehearse import rehearse_sampling
 
 MAX_PICTURES = 64  # at once
 MAX_SEED = 2**31 - 1
@@ -254,6 +255,7 @@ def interpolate(pair: Pair, order: Order, last: str | int, *, watch: Watch = UNW
     if int(ends.min()) < 0:
         raise InputError(f"expected classes to draw between, got {[*order.labels, last]}: 'none' is no class")
     kinds = torch.eye(len(classes))[ends]
+    rehearse_sampling(pair.generator)
     start, rows, names = time.perf_counter(), [], []
     for number in range(count):
         watch.progress(number / count, f"picture {number + 1} of {count}")
@@ -313,6 +315,7 @@ def draw(
         edit=edit,
     )
     device = model.start.device
+    rehearse_sampling(model)
     start, count = time.perf_counter(), len(model.scales)
     pictures = [
         sample(

@@ -28,10 +28,10 @@ from workbench.errors import ImageError, InputError, WorkbenchError
 from workbench.images.files import FoundImage, list_images, read_picture, write_png
 from workbench.metrics.distortion import measure
 from workbench.models.load import perceptual_distance
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer
 from workbench.progress import Progress, no_progress
 from workbench.tasks.names import distinct, result_names
+from workbench.tasks.rehearse import rehearse_search
 
 # The inferno colours (CC0, S. van der Walt and N. Smith) at nine even steps: dark is no error, light is much.
 _INFERNO = np.array(
@@ -116,8 +116,8 @@ def reconstruct_image(
         effort: From 0 to 9: how long better codewords are searched; see :mod:`workbench.models.refine`.
         progress: Told the share done of that search.
     """
-    if isinstance(tokenizer, MultiScaleTokenizer):
-        image = tokenizer.fit(image)
+    image = tokenizer.prepare(image)
+    rehearse_search(tokenizer, ranked=effort > 0)
     start = time.perf_counter()
     result = tokenizer.reconstruct(image, effort=effort, progress=progress)
     seconds = time.perf_counter() - start
@@ -176,11 +176,8 @@ def token_map(indices: np.ndarray, tokenizer: Tokenizer, *, size: tuple[int, int
     """
     import torch
 
-    if isinstance(tokenizer, MultiScaleTokenizer):
-        codes = tokenizer.quantizer.indices_to_codes(torch.from_numpy(indices)[None])[0].movedim(0, -1)
-    else:
-        codes = tokenizer.quantizer.indices_to_codes(torch.from_numpy(indices), channel_first=False)
-    points = codes.double().flatten(0, 1).numpy()  # shape: (h·w, D)
+    codes = tokenizer.code_map(torch.from_numpy(indices)[None])[0].movedim(0, -1)
+    points = codes.double().flatten(0, 1).cpu().numpy()  # shape: (h·w, D)
     points = points - points.mean(axis=0)
     _, axes = np.linalg.eigh(points.T @ points)
     axes = axes[:, ::-1][:, :3]

@@ -27,7 +27,6 @@ from workbench.fit.generator.token_shards import bits_for, made_by, write_shard
 from workbench.images.arrays import to_float
 from workbench.images.crops import square_picture
 from workbench.images.sources import Sample, Source, open_source
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer
 from workbench.progress import Progress, no_progress
 
@@ -110,7 +109,7 @@ def tokenize_shards(
     bits = bits_for(tokenizer.words)
     if bits > 32:
         raise InputError(f"indices of {tokenizer.name!r} take {bits} bits, shards of tokens hold at most 32")
-    if isinstance(tokenizer, MultiScaleTokenizer):
+    if tokenizer.side is not None:
         if square not in (None, tokenizer.side):
             raise InputError(f"model {tokenizer.name!r} takes pictures of {tokenizer.side} pixels, got square={square}")
         square = tokenizer.side

@@ -10,6 +10,7 @@ __all__ = ["TABS", "build", "launch", "main"]
 import dataclasses
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,8 @@ from typing import Annotated, Any
 import gradio as gr
 import typer
 
-from workbench.errors import InputError
+from workbench.errors import InputError, WorkbenchError
+from workbench.tasks.rehearse import rehearse_first_use
 from workbench.ui import codebook, compare, compress, generate, lattice, look, reconstruct, train
 from workbench.ui.context import Context
 from workbench.ui.links import restore_links
@@ -100,7 +102,11 @@ def main(args: Sequence[str] | None = None) -> None:
     """Start the app from a command line; returns when it is stopped."""
     program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     program.command()(_serve)
-    program(args)
+    try:
+        program(args)
+    except WorkbenchError as error:
+        sys.stderr.write(f"workbench: {error}\n")
+        sys.exit(1)
 
 
 def _serve(
@@ -120,6 +126,7 @@ def _serve(
     os.environ["GRADIO_TEMP_DIR"] = cache
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     try:
+        rehearse_first_use()
         launch(build(Context(tuple(allow_path or ()))), server_name=host, server_port=port, inbrowser=browser)
     finally:
         shutil.rmtree(cache, ignore_errors=True)

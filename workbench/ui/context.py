@@ -2,6 +2,7 @@
 
 __all__ = ["Context", "Wish", "effort_choice", "shown_errors", "shown_progress"]
 
+import contextvars
 import functools
 import html
 import inspect
@@ -12,9 +13,12 @@ from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
+from gradio.context import LocalContext
 
 from workbench.errors import InputError, WorkbenchError, did_you_mean
+from workbench.lattices.jit import announced
 from workbench.models import load as catalogue
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.refine import MAX_EFFORT
 from workbench.tasks.compress.picture import EFFORT
 from workbench.ui.pictures import example_pictures
@@ -98,11 +102,11 @@ class Context:
 
     def models(self) -> list[str]:
         """Names of the tokenizers at hand, the default first."""
-        return [entry.name for entry in catalogue.tokenizers()]
+        return [entry.name for entry in catalogue.tokenizers(GridTokenizer)]
 
     def models_of_any_kind(self) -> list[str]:
         """The same with tokenizers of several scales."""
-        return [entry.name for entry in catalogue.tokenizers_of_any_kind()]
+        return [entry.name for entry in catalogue.tokenizers()]
 
     def generators(self) -> list[str]:
         """Names of the generators at hand, the default first."""
@@ -166,6 +170,8 @@ def effort_choice(*, elem_id: str) -> gr.Slider:
 def shown_errors(function: Callable[P, R]) -> Callable[P, R]:
     """Turn our own errors into messages of the app; the text is shown as text, never as markup.
 
+    While kernels are compiled, a note on the page says so.
+
     A generator function stays one, so that Gradio streams its answers and can close it.
     """
     if inspect.isgeneratorfunction(function):
@@ -173,7 +179,8 @@ def shown_errors(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
         def streamed(*args: P.args, **kwargs: P.kwargs) -> Iterator[object]:
             try:
-                yield from function(*args, **kwargs)
+                with announced(_note()):
+                    yield from function(*args, **kwargs)
             except WorkbenchError as error:
                 raise _message(error) from error
 
@@ -182,7 +189,8 @@ def shown_errors(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return function(*args, **kwargs)
+            with announced(_note()):
+                return function(*args, **kwargs)
         except WorkbenchError as error:
             raise _message(error) from error
 
@@ -203,6 +211,13 @@ def _at_hand(offered: Callable[[], list[str]], name: object) -> str | None:
     if name is None or name in offered():
         return name  # type: ignore[return-value] - a name on offer is a text
     raise gr.Error(html.escape(did_you_mean("model", str(name), offered())), print_exception=False)
+
+
+def _note() -> Callable[[str], object]:
+    """Shows a text on the page whose event runs now, from whatever thread it is called."""
+    event = contextvars.copy_context()
+    awaited = event.get(LocalContext.event_id) is not None  # or the call is a program's, with no page to show it on
+    return lambda text: event.copy().run(gr.Info, text) if awaited else None
 
 
 def _message(error: WorkbenchError) -> gr.Error:

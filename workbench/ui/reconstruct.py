@@ -9,7 +9,7 @@ import gradio as gr
 
 from workbench.errors import InputError
 from workbench.images.files import Picture, read_picture
-from workbench.models.load import load_any_tokenizer
+from workbench.models.load import load_tokenizer
 from workbench.models.refine import can_refine
 from workbench.models.tokenizer import Tokenizer
 from workbench.progress import Progress
@@ -70,7 +70,7 @@ def build(context: Context) -> None:
 
 def _reconstruct(path: str | None, model: str) -> tuple[object, ...]:
     """The answer of the endpoint to a picture and the name of a tokenizer."""
-    tokenizer, picture = load_any_tokenizer(model), _read(path)
+    tokenizer, picture = load_tokenizer(model), _read(path)
     result = reconstruct_image(picture.pixels, tokenizer)
     return (
         (result.original, result.image),
@@ -82,7 +82,7 @@ def _reconstruct(path: str | None, model: str) -> tuple[object, ...]:
 
 def _shown(path: str | None, model: str, effort: float, progress: Progress) -> Iterator[tuple[object, ...]]:
     """What the tab shows: first without a search for codewords, which takes a moment, and then with it."""
-    tokenizer, picture = load_any_tokenizer(model), _read(path)
+    tokenizer, picture = load_tokenizer(model), _read(path)
     most = int(effort) if can_refine(tokenizer) else 0
     for each in dict.fromkeys((0, most)):
         result = reconstruct_image(picture.pixels, tokenizer, effort=each, progress=progress)

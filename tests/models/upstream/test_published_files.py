@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from workbench.errors import ModelError
+from workbench.models.generator import Generator
+from workbench.models.memory import announce
 from workbench.models.presets import body_preset, make_body
-from workbench.models.upstream import load_generator, load_tokenizer
+from workbench.models.tokenizer import Tokenizer
 from workbench.models.upstream.checkpoint import find_state, flat_arguments, read_checkpoint
-from workbench.models.upstream.convert import announce, build_generator, convert, directory_of, parse_name
+from workbench.models.upstream.convert import convert, directory_of, parse_name
 from workbench.models.upstream.keys import adapted, map_weights, our_names
 from workbench.models.upstream.releases import RELEASES, SCALES
 
@@ -46,7 +48,7 @@ def test_every_published_key_has_a_place_of_its_shape(shared, published, name, c
             "scales": SCALES,
             "classes": [str(i) for i in range(1000)],
         }
-        expected = build_generator(config | {"tokenizer": {"code": "leech-published"}}).state_dict()
+        expected = Generator.empty(config | {"tokenizer": {"code": "leech-published"}}).state_dict()
     else:
         with torch.device("meta"):
             body = make_body(body_preset("vit-base-8" if entry.kind == "vit" else "f16-base"), dimension=24)
@@ -177,7 +179,7 @@ def test_damaged_files_are_refused(tmp_path, case):
 
 def test_a_missing_file_is_named(cache, tmp_path):
     with pytest.raises(ModelError, match=r"cannot read .*absent\.ckpt"):
-        load_tokenizer(f"upstream:infinity_l24_stage1_xl@{tmp_path / 'absent.ckpt'}")
+        Tokenizer.from_pretrained(f"upstream:infinity_l24_stage1_xl@{tmp_path / 'absent.ckpt'}")
 
 
 def test_weights_are_found_in_the_preferred_place_without_wrappers(tmp_path):
@@ -213,15 +215,15 @@ def test_names_are_parsed_and_unknown_ones_meet_a_proposal():
     with pytest.raises(ModelError, match="did you mean 'infinitycc-12'"):
         parse_name("upstream:infinitycc-13")
     with pytest.raises(ModelError, match="is a generator, expected a tokenizer"):
-        load_tokenizer("upstream:infinitycc-12")
+        Tokenizer.from_pretrained("upstream:infinitycc-12")
     with pytest.raises(ModelError, match="is a tokenizer, expected a generator"):
-        load_generator("upstream:infinity_l24_stage1_xl")
+        Generator.from_pretrained("upstream:infinity_l24_stage1_xl")
 
 
 def test_unpublished_weights_ask_for_a_file_and_not_for_the_network(cache, monkeypatch):
     monkeypatch.setattr("workbench.hub.download", lambda *_: pytest.fail("asked the network"))
     with pytest.raises(ModelError, match="upstream:recon_vit_l24sq@FILE"):
-        load_tokenizer("upstream:recon_vit_l24sq")
+        Tokenizer.from_pretrained("upstream:recon_vit_l24sq")
 
 
 def test_a_file_that_cannot_be_fetched_names_the_way_round(cache, monkeypatch):
@@ -230,7 +232,7 @@ def test_a_file_that_cannot_be_fetched_names_the_way_round(cache, monkeypatch):
 
     monkeypatch.setattr("workbench.hub.download", fail)
     with pytest.raises(ModelError, match=r"zhaoyue-zephyrus/.*upstream:infinitycc-24@/path/to/ar-ckpt-giter027K"):
-        load_generator("upstream:infinitycc-24")
+        Generator.from_pretrained("upstream:infinitycc-24")
 
 
 def test_conversion_happens_once(cache, monkeypatch, tmp_path):

@@ -8,11 +8,10 @@ import torch
 from workbench.errors import ModelError
 from workbench.models.generator import Generator
 from workbench.models.heads.head import kept_shares, mixed
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 from workbench.models.sampling import CONTROL_PRESETS, Controls, sample
 from workbench.models.transformer import Cache, Rotation
 from workbench.models.upstream.convert import class_names, convert
-from workbench.models.upstream.load import open_generator
 from workbench.models.upstream.releases import RELEASES, SCALES
 
 NAMES = {True: ("generator_small_shared", "infinitycc-12"), False: ("generator_small_unshared", "infinitycc-24")}
@@ -29,8 +28,8 @@ def published(request, recorded, book, small, full_head, tmp_path_factory):
     trainer = {"vae_local": tokenizer.weights | {"quantizer.lfq.embedding.weight": book}, "gpt_fsdp": weights}
     torch.save({"args": {"tblr": 6e-4}, "epoch": 1, "trainer": trainer}, path / "ar-ckpt.pth")
     convert(RELEASES[release], path / "ar-ckpt.pth", path / "model", settings=small["generator"])
-    model = open_generator(path / "model")
-    return model, MultiScaleTokenizer.from_pretrained(model.config["tokenizer"]["name"]), data.io
+    model = Generator.from_pretrained(path / "model")
+    return model, PyramidTokenizer.from_pretrained(model.config["tokenizer"]["name"]), data.io
 
 
 def logits(model, features):
@@ -146,7 +145,7 @@ def test_a_published_generator_loads_by_its_name_like_any_other(converted, monke
     assert len(model.classes) == 1000
     assert not model.training
     assert model.weights_hash
-    assert isinstance(MultiScaleTokenizer.from_pretrained(model.config["tokenizer"]["name"]), MultiScaleTokenizer)
+    assert isinstance(PyramidTokenizer.from_pretrained(model.config["tokenizer"]["name"]), PyramidTokenizer)
 
 
 def test_a_converted_generator_is_in_the_lists_and_brings_its_own_tokenizer(converted, monkeypatch):
@@ -178,4 +177,4 @@ def test_hostile_configurations_are_refused(converted, change, message):
     path = converted / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | change), encoding="utf-8")
     with pytest.raises(ModelError, match=message):
-        open_generator(converted)
+        Generator.from_pretrained(converted)

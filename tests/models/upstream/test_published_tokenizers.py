@@ -9,7 +9,7 @@ from PIL import Image
 
 from workbench.__main__ import main
 from workbench.lattices.codes.registry import make_code
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 from workbench.models.tokenizer import Tokenizer
 from workbench.models.upstream.convert import convert
 from workbench.models.upstream.releases import RELEASES
@@ -23,7 +23,7 @@ def f16(recorded, book, small, tmp_path_factory):
     aliases = {"quantizer.lfq.embedding.weight": book, "quantize.lfq.embedding.weight": book}
     torch.save({"vae": data.weights | aliases, "optimizer": {}}, folder / "model_step_1.ckpt")
     convert(RELEASES["infinity_l24_stage1_xl"], folder / "model_step_1.ckpt", folder / "model", settings=small["f16"])
-    return MultiScaleTokenizer.from_pretrained(folder / "model"), data.io
+    return PyramidTokenizer.from_pretrained(folder / "model"), data.io
 
 
 @torch.inference_mode()
@@ -85,7 +85,7 @@ def test_a_published_tokenizer_loads_by_its_name_like_any_other(recorded, small,
     target = tmp_path / "cache" / "infinity_l24_stage1_xl"
     convert(RELEASES["infinity_l24_stage1_xl"], tmp_path / "model.ckpt", target, settings=small["f16"])
     model = Tokenizer.from_pretrained("upstream:infinity_l24_stage1_xl")
-    assert isinstance(model, MultiScaleTokenizer)
+    assert isinstance(model, PyramidTokenizer)
     assert model.name == "infinity_l24_stage1_xl"
     assert not model.training
 

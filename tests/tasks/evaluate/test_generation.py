@@ -16,8 +16,8 @@ from workbench.metrics.probe import LinearProbe
 from workbench.metrics.usage import UsageCounter
 from workbench.models.generator import Generator
 from workbench.models.load import Pair
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.presets import body_preset
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 from workbench.tasks.evaluate.generation import evaluate_generation
 from workbench.tasks.evaluate.samples import draw_pictures
 from workbench.tasks.evaluate.sets import compare_halves, compare_sets, nearest_distances
@@ -40,7 +40,7 @@ MEANS = FeatureSpace("means", "FD-means", Means(), side=16)
 def pair():
     torch.manual_seed(0)
     settings = {"name": "multiscale", "base": "leech", "scales": [1, 2], "gains": [1.0, 0.5]}
-    tokenizer = MultiScaleTokenizer(body=body_preset("conv-tiny-8"), quantizer=settings, name="pyramid")
+    tokenizer = PyramidTokenizer(body=body_preset("conv-tiny-8"), quantizer=settings, name="pyramid")
     generator = Generator(
         trunk={"width": 16, "depth": 1, "heads": 2, "modulation": "shared"},
         head={"kind": "lattice"},
@@ -76,7 +76,7 @@ def test_the_figures_are_those_of_the_samples(pair, folder, result):
     drawn = draw_pictures(pair, labels, 0, result.controls, usage, lambda share: None)
     made = MEANS.embed(picture for batch in drawn for picture in batch)
     source = open_source(folder, class_names=CLASSES)
-    real = MEANS.embed(pair.tokenizer.fit(each.image) for each in source)
+    real = MEANS.embed(pair.tokenizer.prepare(each.image) for each in source)
     (scores,) = result.spaces
     assert scores.frechet_of_all == pytest.approx(frechet_distance(Moments.of(real), Moments.of(made)), rel=1e-5)
     assert scores.equal == compare_sets(real, made, size=12, repeats=5, seed=0)
@@ -91,7 +91,7 @@ def test_the_figures_are_those_of_the_samples(pair, folder, result):
 
 def test_held_out_bits_are_those_of_the_tokens(pair, folder, result):
     source = open_source(folder, class_names=CLASSES)
-    pictures = torch.from_numpy(np.stack([pair.tokenizer.fit(each.image) for each in source])).permute(0, 3, 1, 2)
+    pictures = torch.from_numpy(np.stack([pair.tokenizer.prepare(each.image) for each in source])).permute(0, 3, 1, 2)
     indices = pair.tokenizer.tokenize(pictures)
     with torch.no_grad():
         inputs = pair.tokenizer.quantizer.inputs(indices)
@@ -126,7 +126,7 @@ def test_the_floor_compares_other_real_pictures_with_the_reference(pair, folder)
     reference = open_source(sorted((folder / "dark").iterdir()), class_names=CLASSES)
     other = open_source(folder, class_names=CLASSES)
     result = evaluate_generation(pair, reference, samples=16, spaces=[MEANS], floor=other, seed=2, repeats=5)
-    real, others = (MEANS.embed(pair.tokenizer.fit(each.image) for each in source) for source in (reference, other))
+    real, others = (MEANS.embed(pair.tokenizer.prepare(each.image) for each in source) for source in (reference, other))
     (scores,) = result.spaces
     assert scores.floor == compare_sets(real, others, size=8, repeats=5, seed=2)
     assert scores.floor.precision != scores.floor.recall
@@ -138,7 +138,7 @@ def test_the_probe_is_asked_about_reference_and_samples_each_by_its_own_classes(
     labels = np.repeat([0, 1], [16, 8])
     drawn = draw_pictures(pair, labels, 0, result.controls, UsageCounter(196_560))
     made = MEANS.embed(picture for batch in drawn for picture in batch)
-    real = MEANS.embed(pair.tokenizer.fit(each.image) for each in source)
+    real = MEANS.embed(pair.tokenizer.prepare(each.image) for each in source)
     probe = LinearProbe.fit(real, source.labels, classes=2)
     (scores,) = result.spaces
     for place, (vectors, own) in enumerate(((real, source.labels), (made, labels))):

@@ -16,9 +16,9 @@ from workbench.images.files import read_image, write_png
 from workbench.images.sources import open_source
 from workbench.metrics.distortion import psnr
 from workbench.metrics.distribution import Moments, frechet_distance
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.presets import body_preset
-from workbench.models.tokenizer import Tokenizer
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 from workbench.tasks.compress.codec import load_codec
 from workbench.tasks.compress.picture import compress_image
 from workbench.tasks.evaluate.fitted_table import Counted, fit_table
@@ -41,7 +41,7 @@ MEANS = FeatureSpace("means", "FD-means", Means())
 @pytest.fixture(scope="module")
 def tokenizer():
     torch.manual_seed(0)
-    return Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"}, name="little").eval()
+    return GridTokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"}, name="little").eval()
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def others(tmp_path_factory):
 )
 def test_the_cross_entropy_is_the_rate_of_files_under_a_table_of_other_pictures(quantizer, folder, others):
     torch.manual_seed(0)
-    tokenizer = Tokenizer(body=body_preset("conv-tiny-8"), quantizer=quantizer, name="little").eval()
+    tokenizer = GridTokenizer(body=body_preset("conv-tiny-8"), quantizer=quantizer, name="little").eval()
     table = fit_table(tokenizer, open_source(others))
     depth = tokenizer.depth
     assert table.counted == Counted(f"2 pictures of {others.name}", depth * (8 * 10 + 5 * 7))
@@ -100,14 +100,14 @@ def test_the_cross_entropy_is_the_rate_of_files_under_a_table_of_other_pictures(
 
 def test_a_table_of_phases_and_one_of_several_scales(folder, others):
     torch.manual_seed(0)
-    phased = Tokenizer(body=body_preset("conv-tiny-8") | {"period": 2}, quantizer={"name": "e8"}).eval()
+    phased = GridTokenizer(body=body_preset("conv-tiny-8") | {"period": 2}, quantizer={"name": "e8"}).eval()
     assert fit_table(phased, open_source(others)).model._period == 2
     settings = {"name": "multiscale", "base": "e8", "scales": [1, 2], "gains": [1.0, 0.5]}
-    pyramid = MultiScaleTokenizer(body=body_preset("conv-tiny-8"), quantizer=settings, name="pyramid").eval()
+    pyramid = PyramidTokenizer(body=body_preset("conv-tiny-8"), quantizer=settings, name="pyramid").eval()
     table = fit_table(pyramid, open_source(others))
     assert table.counted.tokens == 2 * 5
     result = evaluate_reconstruction(pyramid, open_source(folder), table=table)
-    squares = torch.stack([torch.from_numpy(pyramid.fit(s.image)).permute(2, 0, 1) for s in open_source(folder)])
+    squares = torch.stack([torch.from_numpy(pyramid.prepare(s.image)).permute(2, 0, 1) for s in open_source(folder)])
     bits = [table.model.bits(row[None, None].numpy()) for row in pyramid.tokenize(squares)]
     assert result.cross_entropy_bpp == pytest.approx(sum(bits) / (3 * 16 * 16))
 

@@ -12,11 +12,11 @@ from workbench.images.files import read_image, write_png
 from workbench.images.sources import open_source
 from workbench.metrics.usage import UsageCounter
 from workbench.models.generator import Generator
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.load import Pair
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.presets import body_preset
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 from workbench.models.sampling import CONTROL_PRESETS
-from workbench.models.tokenizer import Tokenizer
 from workbench.tasks.evaluate.axes import (
     codebook_axis,
     example_sets,
@@ -55,13 +55,13 @@ def folder(tmp_path_factory):
 def pyramid():
     torch.manual_seed(0)
     settings = {"name": "multiscale", "base": "leech", "scales": [1, 2], "gains": [1.0, 0.5]}
-    return MultiScaleTokenizer(body=body_preset("conv-tiny-8"), quantizer=settings, name="pyramid").eval()
+    return PyramidTokenizer(body=body_preset("conv-tiny-8"), quantizer=settings, name="pyramid").eval()
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
     torch.manual_seed(0)
-    return Tokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"}, name="little").eval()
+    return GridTokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"}, name="little").eval()
 
 
 def test_every_setting_is_measured_in_order():

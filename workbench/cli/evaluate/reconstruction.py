@@ -37,7 +37,7 @@ def reconstruction(
     only where the package and its backbone are at hand.
     """
     from workbench.images.sources import open_source
-    from workbench.models.load import default_tokenizer, load_any_tokenizer
+    from workbench.models.load import default_tokenizer, load_tokenizer
     from workbench.tasks.evaluate.fitted_table import fit_table, table_beside
     from workbench.tasks.evaluate.reconstruction import evaluate_reconstruction
     from workbench.tasks.evaluate.spaces import find_lpips, load_space
@@ -54,7 +54,7 @@ def reconstruction(
     results = []
     with progress_bar("Measuring") as progress:
         for name in model or [default_tokenizer()]:
-            tokenizer = load_any_tokenizer(name)
+            tokenizer = load_tokenizer(name)
             if table_data:
                 table = fit_table(tokenizer, open_source(table_data), progress=progress)
             else:

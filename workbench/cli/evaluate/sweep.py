@@ -129,11 +129,11 @@ def _codebook(tokenizer: Sequence[str] | None, sets: "dict[str, Source]", limit:
 
 
 def _shift(tokenizer: Sequence[str] | None, sets: "dict[str, Source]", limit: int) -> "Axis":
-    from workbench.models.load import DEFAULT, load_any_tokenizer, tokenizers
+    from workbench.models.load import DEFAULT, load_tokenizer, tokenizers
     from workbench.tasks.evaluate.axes import shift_axis
 
     names = tokenizer or [entry.name for entry in tokenizers() if entry.name in DEFAULT]
-    return shift_axis([load_any_tokenizer(name) for name in names], sets, limit=limit)
+    return shift_axis([load_tokenizer(name) for name in names], sets, limit=limit)
 
 
 def _sampling(
@@ -178,7 +178,7 @@ def _schedule(
 ) -> "Axis":
     from workbench.errors import InputError
     from workbench.images.sources import open_source
-    from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+    from workbench.models.pyramid_tokenizer import PyramidTokenizer
     from workbench.tasks.evaluate.axes import schedule_axis
 
     if not train or not data or not tokenizer:
@@ -189,7 +189,7 @@ def _schedule(
     source = open_source(train)
     names = source.class_names
     return schedule_axis(
-        MultiScaleTokenizer.from_pretrained(tokenizer),
+        PyramidTokenizer.from_pretrained(tokenizer),
         [str(path) for path in train],
         list(_named(data).values())[:1],
         classes=names,

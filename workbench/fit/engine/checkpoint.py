@@ -4,12 +4,12 @@
         weights.NAME.safetensors   average.NAME.safetensors   optimizer.NAME.safetensors
         state.json        step, clock, guard, running sums, best score, configuration
         manifest.json     size and SHA-256 of each file above
-        COMPLETE          SHA-256 of the manifest; written last
+        COMPLETE          SHA-256 of the manifest
 
-A folder is written aside under another name, every file and the folder itself are fsynced, then it is renamed, then it
-is marked COMPLETE; only after that may older ones go. So at any instant a kill leaves the previous checkpoint, the new
-one, or both. On resume the newest whole one is taken; one that is damaged is moved aside with a message that names it;
-and where folders are there but none is whole the run refuses to start over by itself.
+A folder is written whole (:mod:`workbench.atomic`), and only after that may older ones go: at any instant a kill leaves
+the previous checkpoint, the new one, or both. COMPLETE is removed before a folder is, so that one that a kill left half
+removed does not count. On resume the newest whole one is taken; one that is damaged is moved aside with a message that
+names it; and where folders are there but none is whole the run refuses to start over by itself.
 
 Nothing is pickled: tensors are safetensors, everything else is JSON, whose numbers survive the trip exactly.
 """
@@ -19,7 +19,6 @@ __all__ = ["Contents", "latest", "list_checkpoints", "read", "rotate", "step_of"
 import hashlib
 import json
 import logging
-import os
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -28,10 +27,11 @@ from typing import Any
 
 from torch import Tensor
 
+from workbench import atomic
 from workbench.errors import TrainingError
 
 _log = logging.getLogger(__name__)
-_PREFIX, _ASIDE, _DAMAGED = "step_", ".aside_", ".damaged"
+_PREFIX, _DAMAGED = "step_", ".damaged"
 
 
 @dataclass(frozen=True)
@@ -57,32 +57,19 @@ def write(folder: Path, step: int, contents: Contents) -> Path:
     from safetensors.torch import save_file
 
     final = folder / f"{_PREFIX}{step:08d}"
-    aside = folder / f"{_ASIDE}{final.name}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _remove(aside)
-        aside.mkdir()
-        files = []
-        for name, tensors in contents.tensors.items():
-            path = aside / f"{name}.safetensors"
-            # A copy of each: safetensors refuses tensors that share memory or are laid out otherwise.
-            save_file({key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}, path)
-            path.chmod(0o644)
-            files.append(path)
-        files.append(_write_text(aside / "state.json", json.dumps(contents.state, indent=1)))
-        manifest = {path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)} for path in files}
-        files.append(_write_text(aside / "manifest.json", json.dumps(manifest, indent=1)))
-        mark = _digest(aside / "manifest.json")
-        for path in (*files, aside):
-            _sync(path)
-        _remove(final)
-        aside.rename(final)
-        _sync(folder)
-        _sync(_write_text(final / ".COMPLETE", mark + "\n"))
-        (final / ".COMPLETE").rename(final / "COMPLETE")
-        _sync(final)
+        with atomic.replaced_folder(final) as aside:
+            for name, tensors in contents.tensors.items():
+                path = aside / f"{name}.safetensors"
+                # A copy of each: safetensors refuses tensors that share memory or are laid out otherwise.
+                save_file({key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}, path)
+                path.chmod(0o644)
+            (aside / "state.json").write_text(json.dumps(contents.state, indent=1), encoding="utf-8")
+            manifest = {path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)} for path in aside.iterdir()}
+            (aside / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+            (aside / "COMPLETE").write_text(_digest(aside / "manifest.json") + "\n", encoding="utf-8")
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(aside, ignore_errors=True)
         kept = list_checkpoints(folder)
         raise TrainingError(
             f"cannot write checkpoint {final}: {error}. Make room or choose another folder; "
@@ -127,7 +114,7 @@ def latest(folder: Path) -> tuple[Path, Contents] | None:
     Raises:
         TrainingError: if there are checkpoints and none of them is whole.
     """
-    for leftover in folder.glob(f"{_ASIDE}*"):
+    for leftover in folder.glob(f".{_PREFIX}*"):
         _remove(leftover)
     found = list_checkpoints(folder)
     for path in reversed(found):
@@ -171,23 +158,9 @@ def rotate(folder: Path, *, keep_last: int, keep: Collection[int] = ()) -> None:
             _remove(path)
 
 
-def _write_text(path: Path, text: str) -> Path:
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    """Force a file or a folder to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _remove(path: Path) -> None:

@@ -13,11 +13,11 @@ __all__ = ["Journal", "read_log"]
 import contextlib
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from workbench import atomic
 from workbench.errors import InputError
 
 
@@ -79,12 +79,7 @@ def _cut(path: Path, step: int) -> None:
     if not path.exists():
         return
     kept = [json.dumps(entry, ensure_ascii=False) + "\n" for entry in _lines(path) if entry.get("step", 0) <= step]
-    aside = path.with_suffix(".aside")
-    with aside.open("w", encoding="utf-8") as file:
-        file.writelines(kept)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    atomic.write_text(path, "".join(kept))
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value

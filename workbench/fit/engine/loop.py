@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from workbench import atomic
 from workbench.errors import ImageError, InputError, TrainingError
 from workbench.fit.engine.batches import Batch, Batches, on_device, slices
 from workbench.fit.engine.distributed import World
@@ -258,7 +259,7 @@ class _Record:
         self.journal: Journal | None = None
         if world.first:
             with self._writing():
-                (out / "run.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+                atomic.write_text(out / "run.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
                 self.journal = Journal(out, step=state.index, tensorboard=run.tensorboard)
             self.line({"event": f"resumed from {resumed_from.name}" if resumed_from else "started"})
 

@@ -10,6 +10,8 @@ __all__ = ["Run", "differences", "flat", "from_mapping", "override", "to_mapping
 
 import dataclasses
 import json
+import types
+import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
@@ -101,6 +103,9 @@ class Run:
             raise InputError(f"hold={self.hold}: expected a share of the budget in [0, 1)")
         if self.average_decay is not None and not 0 <= self.average_decay < 1:
             raise InputError(f"average_decay={self.average_decay}: expected a number in [0, 1), or null for none")
+
+
+_UNIONS = (types.UnionType, typing.Union)
 
 
 def to_mapping(settings: object) -> dict[str, Any]:
@@ -200,7 +205,8 @@ def _nested(kind: type, name: str) -> type | None:
     """The dataclass type of a field, looked for inside `X | None` too."""
     for field in dataclasses.fields(kind):
         if field.name == name:
-            for candidate in (field.type, *getattr(field.type, "__args__", ())):
+            parts = typing.get_args(field.type) if typing.get_origin(field.type) in _UNIONS else ()
+            for candidate in (field.type, *parts):
                 if isinstance(candidate, type) and dataclasses.is_dataclass(candidate):
                     return candidate
     return None

@@ -13,11 +13,11 @@ __all__ = ["code_length"]
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
 from workbench.coding.shell import GROUPS, ShellCoder
-from workbench.lattices.partition.bricks import NUM_OCTADS, NUM_PAIRS, NUM_WORDS
+from workbench.lattices.golay.code import NUM_OCTADS, NUM_PAIRS, NUM_WORDS
+from workbench.lattices.jit import kernel
 
 _FIRST_PAIR = NUM_OCTADS + NUM_WORDS
 _STEPS = 4096  # table entries for exp over one octave
@@ -76,7 +76,7 @@ def _exp_table() -> np.ndarray:
     return 2.0 ** (-np.arange(_STEPS) / _STEPS)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel(inline=True)
 def _exp_down(table: np.ndarray, powers: np.ndarray, x: float) -> float:
     """exp(-x) for x >= 0, within a part in six thousand."""
     step = int(x * (_STEPS * 1.4426950408889634))
@@ -84,7 +84,7 @@ def _exp_down(table: np.ndarray, powers: np.ndarray, x: float) -> float:
     return table[step & (_STEPS - 1)] * powers[octave] if octave < _OCTAVES else 0.0
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _length(
     coder: ShellCoder,
     table: np.ndarray,
@@ -215,7 +215,7 @@ def _length(
         lengths[token] = length + _member_length(coder, s, member_bias[phase], index, grad)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _member_length(coder: ShellCoder, s: np.ndarray, bias: np.ndarray, index: int, grad: np.ndarray) -> float:
     """Length of a codeword within its group; adds its gradient."""
     group, count = coder.group[index], 0

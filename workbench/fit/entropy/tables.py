@@ -18,7 +18,7 @@ from workbench.coding.tables import Tables
 from workbench.errors import TrainingError
 from workbench.fit.entropy.network import EntropySettings, fit_stage
 from workbench.lattices.code import Code
-from workbench.models.tokenizer import Tokenizer
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.progress import Progress
 
 MODELS = ("static", "context")  # the entropy models that have tables
@@ -26,7 +26,7 @@ _LEECH = ("leech", "leech-published")
 
 
 def fit_tables(
-    tokenizer: Tokenizer,
+    tokenizer: GridTokenizer,
     grids: Sequence[np.ndarray],
     *,
     models: Sequence[str] = MODELS,
@@ -74,7 +74,7 @@ def fit_tables(
     return Tables(tokenizer.fingerprint, tokenizer.weights_hash, levels, tuple(stages), pictures, tokens)
 
 
-def tokens_of(tokenizer: Tokenizer, pictures: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+def tokens_of(tokenizer: GridTokenizer, pictures: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """Yield the indices of pictures, int64 of shape (depth, h, w).
 
     Args:

@@ -10,21 +10,20 @@ from torch import nn
 from workbench.errors import InputError
 from workbench.fit.engine.cost import Cost, imagine, measure, state_bytes
 from workbench.fit.engine.distributed import World
-from workbench.fit.engine.settings import override
+from workbench.fit.engine.inputs import hardware
 from workbench.fit.engine.step import compute_twice
 from workbench.fit.generator.launch import GeneratorPlan
-from workbench.fit.generator.recipes import GeneratorRecipe, generator_recipe
+from workbench.fit.generator.recipes import GeneratorRecipe
 from workbench.fit.generator.task import GeneratorTask
 from workbench.fit.generator.tokens import TokenBatches, Tokens
-from workbench.fit.plan import hardware
 from workbench.fit.tokenizer.recipe import Losses
 from workbench.fit.tokenizer.recipes import RECIPES
 from workbench.fit.tokenizer.task import TokenizerTask
+from workbench.models.generator import Generator
 from workbench.models.generator_presets import trunk_preset
 from workbench.models.heads.full import FullHead
 from workbench.models.memory import free_memory
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
-from workbench.models.upstream.convert import build_generator
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 
 _PICTURES = 64
 
@@ -41,9 +40,9 @@ def estimate_generator(plan: GeneratorPlan, *, world: World | None = None) -> Co
         ModelError: if the tokenizer cannot be used.
     """
     world = world or World()
-    recipe, machine = override(generator_recipe(plan.recipe), plan.set), hardware(world.device)
+    recipe, machine = plan.full_recipe(), hardware(world.device)
     tokenizer = _tokenizer(plan.tokenizer)
-    shape = build_generator(
+    shape = Generator.empty(
         {
             "trunk": trunk_preset(recipe.trunk) | recipe.trunk_changes,
             "head": recipe.head,
@@ -76,16 +75,15 @@ def estimate_generator(plan: GeneratorPlan, *, world: World | None = None) -> Co
     return measure(task, batches, recipe.run, tokens_per_sample=length, world=world, device_name=machine)
 
 
-def _tokenizer(name: str) -> MultiScaleTokenizer:
+def _tokenizer(name: str) -> PyramidTokenizer:
     if name not in RECIPES:
-        return MultiScaleTokenizer.from_pretrained(name)
-    tokenizer = TokenizerTask(replace(RECIPES[name], losses=Losses())).tokenizer
-    if not isinstance(tokenizer, MultiScaleTokenizer):
+        return PyramidTokenizer.from_pretrained(name)
+    if RECIPES[name].quantizer != "multiscale":
         raise InputError(f"{name!r} is the recipe of a tokenizer of one scale, expected one of several")
-    return tokenizer.eval()
+    return PyramidTokenizer.from_config(TokenizerTask(replace(RECIPES[name], losses=Losses())).tokenizer.config).eval()
 
 
-def _imagined(shape: nn.Module, recipe: GeneratorRecipe, tokenizer: MultiScaleTokenizer) -> tuple[int, int]:
+def _imagined(shape: nn.Module, recipe: GeneratorRecipe, tokenizer: PyramidTokenizer) -> tuple[int, int]:
     """Bytes that the backward pass keeps for each picture, and besides."""
     length, dimension = tokenizer.length, tokenizer.quantizer.dimension
     if recipe.run.gradient_checkpointing:

@@ -3,54 +3,55 @@
 __all__ = ["GeneratorPlan", "launch_generator"]
 
 import logging
-import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 
 from workbench import atomic
 from workbench.errors import InputError
 from workbench.fit.engine.distributed import World, whole
+from workbench.fit.engine.inputs import Inputs, hardware, required
 from workbench.fit.engine.loop import Outcome, fit
-from workbench.fit.engine.settings import flat, override, to_mapping
+from workbench.fit.engine.settings import flat, from_mapping, override, to_mapping
 from workbench.fit.generator.recipes import GeneratorRecipe, generator_recipe
 from workbench.fit.generator.task import GeneratorTask
 from workbench.fit.generator.token_shards import holds_tokens, load_tokens
 from workbench.fit.generator.tokens import TokenBatches, Tokens, tokenize_pictures
-from workbench.fit.plan import hardware
 from workbench.fit.tokenizer.task import take_over
 from workbench.models.generator import Generator
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 from workbench.progress import Progress, no_progress
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class GeneratorPlan:
-    """What to train, on what, and where to.
+@dataclass(frozen=True, kw_only=True)
+class GeneratorPlan(Inputs):
+    """A generator to train; its data may also be folders of token shards of `workbench tokenize`.
 
     Attributes:
-        recipe: A recipe's name.
+        recipe: A recipe's name, or its values.
         tokenizer: A multi-scale tokenizer: a name, a folder or a hub id.
-        data: Folders, files or tar shards to train on, or folders of token shards of `workbench tokenize`.
-        held_out: Pictures to evaluate on.
-        set: Overrides `key=value` of the recipe.
         init_from: A generator whose weights to begin from, as far as shapes agree.
-        out: The run's folder; None for `runs/` and the recipe's name.
-        command: The command line that made the plan, for the card.
     """
 
-    recipe: str
+    task: ClassVar[str] = "generator"
+    recipe: str | dict[str, Any] = "generator-smoke"
     tokenizer: str
-    data: tuple[str, ...]
-    held_out: tuple[str, ...] = ()
-    set: tuple[str, ...] = ()
     init_from: str | None = None
-    out: str | None = None
-    command: str = field(default="", compare=False)
+
+    def full_recipe(self) -> GeneratorRecipe:
+        """The recipe with its overrides.
+
+        Raises:
+            InputError: if there is none of that name, or a key or value does not fit.
+        """
+        if isinstance(self.recipe, str):
+            return override(generator_recipe(self.recipe), self.set)
+        return override(from_mapping(GeneratorRecipe, self.recipe, what="setting of the recipe"), self.set)
 
 
 def launch_generator(
@@ -77,11 +78,10 @@ def launch_generator(
         TrainingError: if the run cannot start, go on or be saved, or kept tokens are stale.
     """
     world = world or World()
-    if not plan.data:
-        raise InputError("no data given: pass --data with folders of pictures, pictures or tar shards")
-    recipe = override(generator_recipe(plan.recipe), plan.set)
+    required(plan.data)
+    recipe = plan.full_recipe()
     out = Path(plan.out or f"runs/{recipe.name}")
-    tokenizer = MultiScaleTokenizer.from_pretrained(plan.tokenizer).to(world.device)
+    tokenizer = PyramidTokenizer.from_pretrained(plan.tokenizer).to(world.device)
     tokens, held_out = _tokens(plan, recipe, tokenizer, out, world, progress)
     tokenizer.to("cpu")
     task = GeneratorTask(recipe, tokenizer=tokenizer, tokens=tokens, held_out=held_out)
@@ -91,25 +91,22 @@ def launch_generator(
         _log.info("beginning from %s, apart from %s", start.name, ", ".join(anew) or "nothing")
     batches = TokenBatches(tokens, recipe.run.batch_size, recipe.run.seed)
     model = out / "model"
-    config = to_mapping(replace(plan, out=str(out))) | {"recipe": to_mapping(recipe)}
+    config = {"task": plan.task, **to_mapping(replace(plan, recipe=to_mapping(recipe), set=(), out=str(out)))}
     outcome = fit(task, batches, recipe.run, out=out, world=world, config=config, progress=progress, stop=stop)
     weights = {key: whole(value) for key, value in task.generator.state_dict().items()}
     if world.first:
         finished = type(task.generator)(**{key: value for key, value in task.generator.config.items() if key != "kind"})
         finished.load_state_dict(weights)
-        aside = out / ".model"
-        shutil.rmtree(aside, ignore_errors=True)
-        finished.save_pretrained(aside)
-        atomic.write_text(aside / "README.md", _card(task, plan, outcome, hardware(world.device)))
-        shutil.rmtree(model, ignore_errors=True)
-        aside.rename(model)
+        with atomic.replaced_folder(model) as folder:
+            finished.save_pretrained(folder)
+            atomic.write_text(folder / "README.md", _card(task, plan, outcome, hardware(world.device)))
     return outcome, model
 
 
 def _tokens(
     plan: GeneratorPlan,
     recipe: GeneratorRecipe,
-    tokenizer: MultiScaleTokenizer,
+    tokenizer: PyramidTokenizer,
     out: Path,
     world: World,
     progress: Progress,

@@ -26,7 +26,7 @@ from workbench.models.generator_presets import trunk_preset
 from workbench.models.heads.full import FullHead
 from workbench.models.heads.head import Sampling
 from workbench.models.heads.lattice import LatticeHead
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 from workbench.models.sampling import sample
 
 _BATCH = 32
@@ -54,7 +54,7 @@ class GeneratorTask:
         self,
         recipe: GeneratorRecipe,
         *,
-        tokenizer: MultiScaleTokenizer,
+        tokenizer: PyramidTokenizer,
         tokens: Tokens,
         held_out: Tokens | None = None,
     ) -> None:

@@ -25,7 +25,7 @@ from workbench.errors import InputError, TrainingError
 from workbench.fit.engine.settings import differences
 from workbench.images.crops import square_picture
 from workbench.images.sources import open_source
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 from workbench.progress import Progress, no_progress
 
 _log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Tokens:
 
 def tokenize_pictures(
     paths: Sequence[str],
-    tokenizer: MultiScaleTokenizer,
+    tokenizer: PyramidTokenizer,
     file: Path,
     *,
     classes: Sequence[str],
@@ -156,7 +156,7 @@ def _views(image: np.ndarray, side: int, views: int, luck: np.random.Generator) 
     return made
 
 
-def _tokens(pictures: list[np.ndarray], tokenizer: MultiScaleTokenizer) -> Tensor:
+def _tokens(pictures: list[np.ndarray], tokenizer: PyramidTokenizer) -> Tensor:
     images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
     return tokenizer.tokenize(images).int().cpu()
 

@@ -6,24 +6,27 @@ pictures as it goes. So one training gives both comparisons: *at equal steps* (w
 compiles kernels. Bits are those of a token; the digits' law does not sum to one over the codewords: its bits say so.
 """
 
-__all__ = ["HEADS", "STUDY", "Curve", "Score", "compare_heads", "curve_of"]
+__all__ = ["HEADS", "STUDY", "Curve", "HeadsPlan", "Score", "compare_heads", "curve_of", "launch_heads"]
 
+import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from workbench.errors import InputError, TrainingError
+from workbench import atomic
+from workbench.errors import InputError, TrainingError, did_you_mean
+from workbench.fit.engine.inputs import Inputs, Trained, required
 from workbench.fit.engine.journal import read_log
 from workbench.fit.engine.loop import fit
-from workbench.fit.engine.settings import Run, to_mapping
+from workbench.fit.engine.settings import Run, override, to_mapping
 from workbench.fit.generator.recipes import GeneratorRecipe, generator_recipe
 from workbench.fit.generator.task import GeneratorTask
-from workbench.fit.generator.tokens import TokenBatches, Tokens
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+from workbench.fit.generator.tokens import TokenBatches, Tokens, tokenize_pictures
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 from workbench.progress import Progress, no_progress
 
 # python -m training.heads --data flowers128-train-000.tar --held-out flowers128-dev-000.tar
@@ -103,11 +106,68 @@ class Curve:
         return float(np.interp(np.log(place), np.log(places), [score.bits for score in self.scores]))
 
 
+@dataclass(frozen=True, kw_only=True)
+class HeadsPlan(Inputs):
+    """Heads to compare.
+
+    Attributes:
+        recipe: What all share.
+        tokenizer: A multi-scale tokenizer: a name, a folder or a hub id.
+        only: Heads to train, names of :data:`HEADS`; all where it is empty.
+    """
+
+    task: ClassVar[str] = "heads"
+    recipe: GeneratorRecipe = STUDY
+    tokenizer: str = "flowers-64-tokenizer"
+    only: tuple[str, ...] = ()
+
+
+def launch_heads(plan: HeadsPlan, *, progress: Progress = no_progress) -> Trained:
+    """Train the heads and write `results.json`: the curve of each, and its bits at equal steps and at equal time.
+
+    Raises:
+        InputError: if a head is unknown, or there is no data.
+        ModelError: if the tokenizer cannot be used.
+        TrainingError: if a training was interrupted.
+    """
+    for name in plan.only:
+        if name not in HEADS:
+            raise InputError(did_you_mean("head", name, HEADS))
+    recipe, out = override(plan.recipe, plan.set), Path(plan.out or "runs/heads")
+    tokenizer = PyramidTokenizer.from_pretrained(plan.tokenizer)
+    paths = (required(plan.data), required(plan.held_out))
+    tokens = tokenize_pictures(
+        paths[0], tokenizer, out / "tokens.safetensors", classes=recipe.classes, views=recipe.views
+    )
+    held_out = tokenize_pictures(paths[1], tokenizer, out / "held_out.safetensors", classes=recipe.classes)
+    step = max(1, len(held_out.labels) // recipe.held_out_limit)  # the pictures stand by class: some of each
+    curves = compare_heads(
+        recipe,
+        heads={name: HEADS[name] for name in plan.only or HEADS},
+        tokenizer=tokenizer,
+        tokens=tokens,
+        held_out=Tokens(held_out.indices[::step], held_out.labels[::step]),
+        out=out,
+        progress=progress,
+    )
+    steps = min(curve.scores[-1].step for curve in curves)
+    seconds = min(curve.scores[-1].seconds for curve in curves)
+    rows = {}
+    for curve in curves:
+        last = curve.scores[-1]
+        row = {"bits_at_equal_steps": curve.at_step(steps), "bits_at_equal_time": curve.at_seconds(seconds)}
+        rows[curve.name] = row | {"seconds_a_step": last.seconds / last.step, **asdict(curve)}
+    report = {"steps": steps, "seconds": seconds, "heads": rows}
+    atomic.write_text(out / "results.json", json.dumps(report, indent=1) + "\n")
+    scores = {name: round(row["bits_at_equal_time"], 3) for name, row in rows.items()}
+    return Trained({"steps": steps, "seconds": seconds, "scores": scores}, out / "results.json")
+
+
 def compare_heads(
     recipe: GeneratorRecipe,
     *,
     heads: Mapping[str, Mapping[str, Any]],
-    tokenizer: MultiScaleTokenizer,
+    tokenizer: PyramidTokenizer,
     tokens: Tokens,
     held_out: Tokens,
     out: Path,

@@ -7,25 +7,37 @@ costs minutes. `seed` moves the batches and the new layers; contestants of one s
 differences are paired.
 """
 
-__all__ = ["CONTESTANTS", "CompareRecipe", "Contestant", "contest", "paired"]
+__all__ = [
+    "CONTESTANTS",
+    "CompareRecipe",
+    "Contestant",
+    "QuantizersPlan",
+    "contest",
+    "launch_quantizers",
+    "paired",
+    "train_contestants",
+]
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.errors import InputError, TrainingError
+from workbench import atomic
+from workbench.errors import InputError, TrainingError, did_you_mean
+from workbench.fit.engine.inputs import Inputs, Trained, required
 from workbench.fit.engine.loop import fit
-from workbench.fit.engine.settings import Run, to_mapping
+from workbench.fit.engine.settings import Run, override, to_mapping
 from workbench.fit.optim.factory import OptimizerSettings
 from workbench.fit.tokenizer.perceptual import make_perceptual
 from workbench.fit.tokenizer.recipe import Crops, Losses, TokenizerRecipe
 from workbench.fit.tokenizer.task import TokenizerTask, take_over
-from workbench.images.crops import CropSampler, Pictures
+from workbench.images.crops import CropSampler, Pictures, load_pictures
+from workbench.images.sources import open_source
 from workbench.metrics.intervals import Interval, student_interval
 from workbench.models.tokenizer import Tokenizer
 from workbench.progress import Progress, no_progress
@@ -87,6 +99,65 @@ class CompareRecipe:
             steps=400, batch_size=32, precision="bfloat16", warmup_steps=20, evaluate_every=None, average_decay=0.99
         )
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizersPlan(Inputs):
+    """Quantizers to compare.
+
+    Attributes:
+        recipe: What all share.
+        only: Contestants to train, names of :data:`CONTESTANTS`; None for all, empty for none of them.
+        contestants: Others to train besides, by name.
+    """
+
+    task: ClassVar[str] = "quantizers"
+    recipe: CompareRecipe = field(default_factory=CompareRecipe)
+    only: tuple[str, ...] | None = None
+    contestants: dict[str, Contestant] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Where the runs lie."""
+        return Path(self.out or "runs/compare")
+
+    def chosen(self) -> dict[str, Contestant]:
+        """Who takes part.
+
+        Raises:
+            InputError: if a name is unknown.
+        """
+        for name in self.only or ():
+            if name not in CONTESTANTS:
+                raise InputError(did_you_mean("contestant", name, CONTESTANTS))
+        known = CONTESTANTS if self.only is None else self.only
+        return {name: CONTESTANTS[name] for name in known} | self.contestants
+
+
+def launch_quantizers(plan: QuantizersPlan, *, progress: Progress = no_progress) -> Trained:
+    """Train the contestants; the models of the first seeds go into `models/compare-NAME`.
+
+    `python -m training.compare` measures them too.
+
+    Raises:
+        InputError: if a contestant is unknown, or there is no data.
+        TrainingError: if a training was interrupted.
+    """
+    models = train_contestants(plan, progress=progress)
+    figures = {"contestants": len(models), "trainings": sum(len(own) for own in models.values())}
+    return Trained(figures, plan.folder / "models")
+
+
+def train_contestants(plan: QuantizersPlan, *, progress: Progress = no_progress) -> dict[str, list[Tokenizer]]:
+    """The tokenizers of each contestant, one a seed; finished trainings are not repeated. See `launch_quantizers`."""
+    recipe = override(plan.recipe, plan.set)
+    pictures = load_pictures(open_source(required(plan.data)), at_least=recipe.crops.side)
+    weights = [image.shape[0] * image.shape[1] for image in pictures.images]
+    models = contest(recipe, pictures, out=plan.folder, contestants=plan.chosen(), weights=weights, progress=progress)
+    for name, tokenizers in models.items():
+        with atomic.replaced_folder(plan.folder / "models" / f"compare-{name}") as folder:
+            tokenizers[0].save_pretrained(folder)
+    return models
 
 
 def contest(

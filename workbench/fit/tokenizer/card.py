@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from workbench.fit.engine.loop import Outcome
 from workbench.fit.engine.settings import flat, to_mapping
 from workbench.fit.tokenizer.recipe import TokenizerRecipe
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer
 
 
@@ -80,16 +79,8 @@ def tokenizer_card(
 
 def _rate(tokenizer: Tokenizer) -> str:
     """What a picture costs, in words and bits per pixel."""
-    bits, side = tokenizer.bits_per_token, tokenizer.factor
-    word = f"one of {tokenizer.words:,} words ({bits:.3f} bits)"
-    if isinstance(tokenizer, MultiScaleTokenizer):
-        grids = ", ".join(map(str, tokenizer.quantizer.scales))
-        return (
-            f"pictures of {tokenizer.side}×{tokenizer.side} pixels as grids of {grids} cells a side, "
-            f"{tokenizer.length} tokens, each {word}; {tokenizer.length * bits / tokenizer.side**2:.3f}"
-        )
-    tokens = word if tokenizer.depth == 1 else f"{tokenizer.depth} tokens, each {word}"
-    return f"{tokens}, for each {side}×{side} pixels, {tokenizer.depth * bits / side**2:.3f}"
+    about = tokenizer.describe()
+    return f"{about.tokens}{'; ' if tokenizer.scales else ', '}{about.bits_per_pixel:.3f}"
 
 
 def _names(paths: Sequence[str]) -> list[str]:

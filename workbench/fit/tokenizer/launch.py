@@ -1,21 +1,20 @@
 """From a plan to a finished model: gather the parts, run the engine, give the model out with its card."""
 
-__all__ = ["estimate", "launch"]
+__all__ = ["TokenizerPlan", "estimate_tokenizer", "launch_tokenizer"]
 
 import logging
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 from workbench import atomic
-from workbench.errors import InputError
 from workbench.fit.engine.batches import Batches
 from workbench.fit.engine.cost import Cost, measure
 from workbench.fit.engine.distributed import World
+from workbench.fit.engine.inputs import Inputs, hardware, required
 from workbench.fit.engine.loop import Outcome, fit
 from workbench.fit.engine.settings import from_mapping, override, to_mapping
-from workbench.fit.plan import Plan, hardware
 from workbench.fit.tokenizer.alignment import make_foundation
 from workbench.fit.tokenizer.card import tokenizer_card
 from workbench.fit.tokenizer.perceptual import make_perceptual
@@ -24,10 +23,24 @@ from workbench.fit.tokenizer.recipe import TokenizerRecipe
 from workbench.fit.tokenizer.recipes import tokenizer_recipe
 from workbench.fit.tokenizer.task import TokenizerTask
 from workbench.images.sources import open_source
-from workbench.models.load import load_any_tokenizer
+from workbench.models.load import load_tokenizer
 from workbench.progress import Progress, no_progress
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerPlan(Inputs):
+    """A tokenizer to train.
+
+    Attributes:
+        recipe: A recipe's name, or its values.
+        init_from: A model to begin from: a name, a folder or a hub id.
+    """
+
+    task: ClassVar[str] = "tokenizer"
+    recipe: str | dict[str, Any] = "smoke"
+    init_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -39,8 +52,8 @@ class _Parts:
     batches: Batches
 
 
-def launch(
-    plan: Plan,
+def launch_tokenizer(
+    plan: TokenizerPlan,
     *,
     world: World | None = None,
     progress: Progress = no_progress,
@@ -59,16 +72,13 @@ def launch(
     world = world or World()
     parts = _gather(plan, world)
     out = Path(plan.out or f"runs/{parts.recipe.name}")
-    config = to_mapping(replace(plan, recipe=to_mapping(parts.recipe), set=(), out=str(out)))
+    config = {"task": plan.task, **to_mapping(replace(plan, recipe=to_mapping(parts.recipe), set=(), out=str(out)))}
     outcome = fit(
         parts.task, parts.batches, parts.recipe.run, out=out, world=world, config=config, progress=progress, stop=stop
     )
     model = out / "model"
     tokenizer = parts.task.whole()
     if world.first:
-        aside = out / ".model"
-        shutil.rmtree(aside, ignore_errors=True)
-        tokenizer.save_pretrained(aside)
         card = tokenizer_card(
             tokenizer,
             parts.recipe,
@@ -79,13 +89,13 @@ def launch(
             command=plan.command,
             machine=hardware(world.device),
         )
-        atomic.write_text(aside / "README.md", card)
-        shutil.rmtree(model, ignore_errors=True)
-        aside.rename(model)
+        with atomic.replaced_folder(model) as folder:
+            tokenizer.save_pretrained(folder)
+            atomic.write_text(folder / "README.md", card)
     return outcome, model
 
 
-def estimate(plan: Plan, *, world: World | None = None) -> tuple[Cost, str]:
+def estimate_tokenizer(plan: TokenizerPlan, *, world: World | None = None) -> tuple[Cost, str]:
     """Take a few steps of a plan and say what all of it would cost; writes nothing.
 
     Returns:
@@ -104,15 +114,14 @@ def estimate(plan: Plan, *, world: World | None = None) -> tuple[Cost, str]:
     return cost, parts.task.unit
 
 
-def _gather(plan: Plan, world: World) -> _Parts:
-    if not plan.data:
-        raise InputError("no data given: pass --data with folders of pictures, pictures or tar shards")
+def _gather(plan: TokenizerPlan, world: World) -> _Parts:
+    data = required(plan.data)
     if isinstance(plan.recipe, str):
         recipe = tokenizer_recipe(plan.recipe)
     else:
         recipe = from_mapping(TokenizerRecipe, plan.recipe, what="setting of the recipe")
     recipe = override(recipe, plan.set)
-    start = load_any_tokenizer(plan.init_from) if plan.init_from else None
+    start = load_tokenizer(plan.init_from) if plan.init_from else None
     perceptual = make_perceptual(recipe.losses.features, world.device) if recipe.losses.perceptual else None
     held_out = []
     if plan.held_out:
@@ -121,4 +130,4 @@ def _gather(plan: Plan, world: World) -> _Parts:
     weights = recipe.losses
     foundation = make_foundation(weights.alignment_features, world.device) if weights.alignment else None
     task = TokenizerTask(recipe, held_out=held_out, perceptual=perceptual, foundation=foundation, start=start)
-    return _Parts(recipe, task, make_batches(plan.data, recipe.crops, recipe.run))
+    return _Parts(recipe, task, make_batches(data, recipe.crops, recipe.run))

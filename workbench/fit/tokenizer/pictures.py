@@ -7,7 +7,7 @@ a pass goes on there, and any number of processes share a pass out without meeti
 A picture that cannot be read is named once and its place is taken by the next one that can be.
 """
 
-__all__ = ["DecodedCrops", "make_batches"]
+__all__ = ["DecodedCrops", "PlainColours", "make_batches"]
 
 import logging
 from collections import deque
@@ -39,8 +39,11 @@ def make_batches(paths: Sequence[str], crops: Crops, run: Run) -> Batches:
         ImageError: if a path does not exist, or more pictures cannot be read than may be.
     """
     source = open_source(paths, budget=crops.unreadable)
-    if not crops.memory:
-        return DecodedCrops(source, crops, run)
+    batches = _from_memory(source, crops, run) if crops.memory else DecodedCrops(source, crops, run)
+    return PlainColours(batches, crops.plain, run.seed) if crops.plain else batches
+
+
+def _from_memory(source: Source, crops: Crops, run: Run) -> CropSampler:
     pictures = load_pictures(source, at_least=crops.side)
     images = pictures.images
     if crops.shortest is not None:
@@ -49,6 +52,42 @@ def make_batches(paths: Sequence[str], crops: Crops, run: Run) -> Batches:
     return CropSampler(
         images, crops.side, run.batch_size, run.seed, labels=pictures.labels, weights=weights, flip=crops.flip
     )
+
+
+class PlainColours:
+    """Batches in which some crops are replaced by plain colours, which photographs hold too few of.
+
+    Half of those are of one colour, half go over into another one along a random direction.
+
+    Args:
+        batches: What the crops are taken from.
+        share: Share of crops to replace, in [0, 1].
+        seed: What the randomness is made of.
+    """
+
+    def __init__(self, batches: Batches, share: float, seed: int) -> None:
+        self.batches, self.share, self.seed = batches, share, seed
+
+    def stream(self, start: int, *, part: int = 0, parts: int = 1) -> Iterator[dict[str, Tensor]]:
+        """Yield batch `start`, `start + 1` and so on: of each the `part`-th of `parts` equal slices."""
+        for number, batch in enumerate(self.batches.stream(start, part=part, parts=parts), start):
+            images = batch["images"].clone()
+            draw = np.random.default_rng((self.seed, 2, number)).random((len(images) * parts, 9))
+            for place, row in enumerate(draw[part * len(images) : (part + 1) * len(images)]):
+                if row[0] < self.share:
+                    images[place] = _plain(row[1:], images.shape[-1])
+            yield {**batch, "images": images}
+
+
+def _plain(draw: np.ndarray, side: int) -> Tensor:
+    """A crop of one colour, or of a ramp between two; from eight numbers in [0, 1)."""
+    first, second, (ramp, angle) = draw[:3], draw[3:6], draw[6:]
+    if ramp < 0.5:
+        second = first
+    y, x = np.mgrid[:side, :side] / side - 0.5
+    along = np.clip(0.5 + (x * np.cos(2 * np.pi * angle) + y * np.sin(2 * np.pi * angle)) / np.sqrt(2), 0, 1)
+    colours = first[:, None, None] + (second - first)[:, None, None] * along
+    return torch.from_numpy(np.rint(255 * colours).astype(np.uint8))
 
 
 class DecodedCrops:

@@ -19,6 +19,7 @@ class Crops:
         shortest: Resize so that the shorter side has this many pixels before cropping; None only enlarges what is
             smaller than a crop.
         flip: Mirror half of the crops left to right.
+        plain: Share of crops that are replaced by plain colours and ramps, in [0, 1].
         draw: Draw pictures alike, or by their `pixels`, so that every place is seen equally often.
         memory: Keep all pictures decoded in memory; else decode each when it is wanted, in passes over all of them.
         workers: Threads that decode ahead, where pictures are not in memory.
@@ -28,6 +29,7 @@ class Crops:
     side: int = 96
     shortest: int | None = None
     flip: bool = True
+    plain: float = 0.0
     draw: Literal["pictures", "pixels"] = "pixels"
     memory: bool = True
     workers: int = 2
@@ -40,6 +42,7 @@ class Losses:
 
     Attributes:
         distortion: Weight of the mean absolute error.
+        squared: Weight of the squared error (times 10; see `losses.squared_error`).
         perceptual: Weight of the perceptual distance.
         perceptual_from: Share of the budget before it counts, in [0, 1].
         features: What the perceptual distance looks at: `leaf` (bundled), `squeezenet:PATH`, `lpips-vgg`, `lpips-alex`.
@@ -54,6 +57,7 @@ class Losses:
     """
 
     distortion: float = 1.0
+    squared: float = 0.0
     perceptual: float = 0.0
     perceptual_from: float = 0.0
     features: str = "leaf"
@@ -117,7 +121,7 @@ class TokenizerRecipe:
     held_out_limit: int = 24
 
     def __post_init__(self) -> None:
-        """Check the shares of the budget.
+        """Check the shares.
 
         Raises:
             InputError: if one is outside [0, 1].
@@ -125,3 +129,5 @@ class TokenizerRecipe:
         for key in ("perceptual_from", "adversarial_from"):
             if not 0 <= getattr(self.losses, key) <= 1:
                 raise InputError(f"losses.{key}={getattr(self.losses, key)}: expected a share of the budget in [0, 1]")
+        if not 0 <= self.crops.plain <= 1:
+            raise InputError(f"crops.plain={self.crops.plain}: expected a share of the crops in [0, 1]")

@@ -19,12 +19,13 @@ from workbench.fit.engine.distributed import whole
 from workbench.fit.engine.step import Step, seed_of
 from workbench.fit.optim.factory import make_optimizers
 from workbench.fit.tokenizer.alignment import Alignment, Foundation, alignment_loss, balance
-from workbench.fit.tokenizer.losses import ADVERSARIAL, absolute_error, gradient_penalty
+from workbench.fit.tokenizer.losses import ADVERSARIAL, absolute_error, gradient_penalty, squared_error
 from workbench.fit.tokenizer.recipe import TokenizerRecipe
 from workbench.metrics.distortion import psnr
 from workbench.models.discriminator import PatchDiscriminator
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.presets import body_preset
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 from workbench.models.style_discriminator import StyleDiscriminator
 from workbench.models.tokenizer import Tokenizer
 
@@ -73,14 +74,13 @@ class TokenizerTask:
         self.best = ("psnr", "max") if self.held_out else None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_of(recipe.run.seed, "weights"))
-            kind = MultiScaleTokenizer if recipe.quantizer == "multiscale" else Tokenizer
-            self.tokenizer = kind(
+            kind = PyramidTokenizer if recipe.quantizer == "multiscale" else GridTokenizer
+            self.tokenizer: Tokenizer = kind(
                 body=body_preset(recipe.body) | recipe.body_changes,
                 quantizer={"name": recipe.quantizer, **recipe.quantizer_settings},
                 name=recipe.name,
             ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            if isinstance(self.tokenizer, MultiScaleTokenizer):  # it takes pictures of one size
-                self.held_out = [self.tokenizer.fit(picture) for picture in self.held_out]
+            self.held_out = [self.tokenizer.prepare(picture) for picture in self.held_out]
             self.modules: dict[str, nn.Module] = {"tokenizer": self.tokenizer}
             if recipe.losses.adversarial:
                 settings = recipe.judge
@@ -122,6 +122,9 @@ class TokenizerTask:
 
         terms = {"distortion": absolute_error(made, images)}
         loss = weights.distortion * terms["distortion"] + result.aux_loss
+        if weights.squared:
+            terms["squared"] = squared_error(made, images)
+            loss = loss + weights.squared * terms["squared"]
         if weights.perceptual and engine.fraction >= weights.perceptual_from and self.perceptual:
             with engine.arithmetic():
                 terms["perceptual"] = self.perceptual(made, images).float().mean()

@@ -27,12 +27,12 @@ import numpy as np
 from jaxtyping import Int
 
 from workbench.errors import InputError
-from workbench.lattices.golay.code import GolayCode, golay_code
+from workbench.lattices.golay.code import NUM_OCTADS, NUM_PAIRS, NUM_WORDS, GolayCode, golay_code
 
 NORM_SQUARED = 32
-_OCTADS, _WORDS, _PAIRS, _PLACES = 759, 4096, 276, 24
+_PLACES = 24
 _EVEN_SIGNS = 128
-SHAPE_STARTS = (0, _EVEN_SIGNS * _OCTADS, _EVEN_SIGNS * _OCTADS + _PLACES * _WORDS, 196_560)
+SHAPE_STARTS = (0, _EVEN_SIGNS * NUM_OCTADS, _EVEN_SIGNS * NUM_OCTADS + _PLACES * NUM_WORDS, 196_560)
 _TWOS, _THREES, _END = SHAPE_STARTS[1:]
 
 
@@ -60,20 +60,20 @@ class LeechOrder:
 
     def table(self) -> Int[np.ndarray, "196560 24"]:
         """All codewords in order, int8."""
-        twos = np.zeros((_EVEN_SIGNS, _OCTADS, _PLACES), dtype=np.int8)
+        twos = np.zeros((_EVEN_SIGNS, NUM_OCTADS, _PLACES), dtype=np.int8)
         np.put_along_axis(
             twos,
-            np.broadcast_to(self.octads.octads.astype(np.int64), (_EVEN_SIGNS, _OCTADS, 8)),
-            np.broadcast_to(2 * _even_signs()[:, None], (_EVEN_SIGNS, _OCTADS, 8)),
+            np.broadcast_to(self.octads.octads.astype(np.int64), (_EVEN_SIGNS, NUM_OCTADS, 8)),
+            np.broadcast_to(2 * _even_signs()[:, None], (_EVEN_SIGNS, NUM_OCTADS, 8)),
             axis=2,
         )
         threes = np.tile(2 * self.words.words.astype(np.int8) - 1, (_PLACES, 1, 1))
         diagonal = np.arange(_PLACES)
         threes[diagonal, :, diagonal] *= -3
-        fours = np.zeros((_PAIRS, 4, _PLACES), dtype=np.int8)
+        fours = np.zeros((NUM_PAIRS, 4, _PLACES), dtype=np.int8)
         first, second = _pairs().T
-        fours[np.arange(_PAIRS), :, first] = (-4, -4, 4, 4)
-        fours[np.arange(_PAIRS), :, second] = (-4, 4, -4, 4)
+        fours[np.arange(NUM_PAIRS), :, first] = (-4, -4, 4, 4)
+        fours[np.arange(NUM_PAIRS), :, second] = (-4, 4, -4, 4)
         return np.concatenate([part.reshape(-1, _PLACES) for part in (twos, threes, fours)])
 
     def index_to_vector(self, indices: Int[np.ndarray, "*batch"]) -> Int[np.ndarray, "*batch 24"]:
@@ -90,11 +90,11 @@ class LeechOrder:
         vectors = np.zeros((flat.size, _PLACES), dtype=np.int8)
 
         twos = np.flatnonzero(flat < _TWOS)
-        signs, octads = np.divmod(flat[twos], _OCTADS)
+        signs, octads = np.divmod(flat[twos], NUM_OCTADS)
         vectors[twos[:, None], self.octads.octads[octads]] = 2 * _even_signs()[signs]
 
         threes = np.flatnonzero((flat >= _TWOS) & (flat < _THREES))
-        places, words = np.divmod(flat[threes] - _TWOS, _WORDS)
+        places, words = np.divmod(flat[threes] - _TWOS, NUM_WORDS)
         vectors[threes] = 2 * self.words.words[words].astype(np.int8) - 1
         vectors[threes, places] *= -3
 
@@ -119,19 +119,19 @@ class LeechOrder:
 
         twos = np.flatnonzero(greatest == 2)
         octad_masks, order = _octad_masks(self.octad_code)
-        found = np.searchsorted(octad_masks, _mask(flat[twos] != 0)).clip(max=_OCTADS - 1)
+        found = np.searchsorted(octad_masks, _mask(flat[twos] != 0)).clip(max=NUM_OCTADS - 1)
         octads = order[found]
         # The last of the eight signs makes their number even, so the first seven are the rank, plus before minus as 1.
         plus = np.take_along_axis(flat[twos], self.octads.octads[octads, :7].astype(np.int64), axis=1) > 0
-        indices[twos] = (plus @ (64 >> np.arange(7))) * _OCTADS + octads
+        indices[twos] = (plus @ (64 >> np.arange(7))) * NUM_OCTADS + octads
 
         threes = np.flatnonzero(greatest == 3)
         places = np.abs(flat[threes]).argmax(1)
         bits = flat[threes] > 0
         bits[np.arange(len(threes)), places] ^= True
         word_masks, order = _word_masks(self.word_code)
-        words = order[np.searchsorted(word_masks, _mask(bits)).clip(max=_WORDS - 1)]
-        indices[threes] = _TWOS + places * _WORDS + words
+        words = order[np.searchsorted(word_masks, _mask(bits)).clip(max=NUM_WORDS - 1)]
+        indices[threes] = _TWOS + places * NUM_WORDS + words
 
         fours = np.flatnonzero(greatest == 4)
         first = (flat[fours] != 0).argmax(1)
@@ -170,7 +170,7 @@ def _mask(bits: np.ndarray) -> np.ndarray:
 @functools.cache
 def _octad_masks(name: str) -> tuple[np.ndarray, np.ndarray]:
     """Octads as masks in ascending order, and which octad each is."""
-    bits = np.zeros((_OCTADS, _PLACES), dtype=bool)
+    bits = np.zeros((NUM_OCTADS, _PLACES), dtype=bool)
     np.put_along_axis(bits, golay_code(name).octads.astype(np.int64), True, axis=1)
     masks = _mask(bits)
     order = masks.argsort()

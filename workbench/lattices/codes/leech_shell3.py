@@ -18,88 +18,36 @@ Least distance: inner products of integers are at most 32 of 48, so `√(2 − 4
 Source: Conway and Sloane, "Sphere Packings, Lattices and Groups", chapter 4, section 11, table 4.13.
 """
 
-__all__ = ["SecondShell", "search_tables", "second_shell"]
+__all__ = ["search_tables", "second_shell"]
 
 import functools
 import itertools
 import math
-from functools import cached_property
 
 import numpy as np
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor
+from jaxtyping import Int
 
-from workbench.errors import InputError
-from workbench.lattices.code import Code
+from workbench.lattices.code import Code, Rule
 from workbench.lattices.codes.signs import sign_table
-from workbench.lattices.golay.code import GolayCode, golay_code
+from workbench.lattices.golay.code import NUM_DODECADS, NUM_OCTADS, NUM_WORDS, GolayCode, golay_code
 
-_STARTS = np.cumsum([0, 2576 << 11, 2024 << 12, 759 << 12, 24 << 12])
-_CHUNK = 1 << 18
-
-
-class SecondShell(Code):
-    """A code whose rows are made by rule; `integers`, the whole table, is built only if somebody asks."""
-
-    def __init__(self) -> None:
-        object.__setattr__(self, "name", "leech-shell3")
-        object.__setattr__(self, "scale", math.sqrt(48))
-        object.__setattr__(self, "axes", None)
-
-    @cached_property
-    def integers(self) -> Int[np.ndarray, "K 24"]:  # type: ignore[override]
-        """All rows, int8, 402 MB."""
-        pieces = [np.arange(start, min(start + _CHUNK, self.size)) for start in range(0, self.size, _CHUNK)]
-        return np.concatenate([self.integers_at(piece) for piece in pieces])
-
-    @property
-    def size(self) -> int:
-        """Number of codewords, 16,773,120."""
-        return int(_STARTS[-1])
-
-    @property
-    def dimension(self) -> int:
-        """24."""
-        return 24
-
-    @property
-    def fingerprint(self) -> str:  # type: ignore[override]
-        """SHA-256 of the int8 table, written here because to compute it takes the table; a test compares."""
-        return "1548f5b0fdf7ce0d59e8d98816d4d753e8837fbf2a467180571e59aa02eba163"
-
-    def integers_at(self, indices: Int[np.ndarray, "*batch"]) -> Int[np.ndarray, "*batch 24"]:
-        """The integers of codewords, int8, by rule.
-
-        Raises:
-            InputError: if an index lies outside [0, K).
-        """
-        flat = np.asarray(indices, dtype=np.int64).ravel()
-        if flat.size and (flat.min() < 0 or flat.max() >= self.size):
-            wrong = flat.min() if flat.min() < 0 else flat.max()
-            raise InputError(f"indices of {self.name!r} lie in [0, {self.size}), got {wrong}")
-        rows = np.zeros((flat.size, 24), dtype=np.int8)
-        shapes = np.searchsorted(_STARTS, flat, side="right") - 1
-        for shape, fill in enumerate((_fill_dodecads, _fill_threes, _fill_octads, _fill_fives)):
-            chosen = np.flatnonzero(shapes == shape)
-            if chosen.size:
-                rows[chosen] = fill(flat[chosen] - _STARTS[shape])
-        return rows.reshape(*np.shape(indices), 24)
-
-    def vectors_at(self, indices: Int[Tensor, "..."]) -> Float[Tensor, "... 24"]:
-        """The codewords at int64 indices, float32, on the device of the indices.
-
-        Raises:
-            InputError: if an index lies outside [0, K).
-        """
-        digits = torch.from_numpy(self.integers_at(indices.cpu().numpy()))
-        return digits.to(indices.device).float() / self.scale
+_STARTS = np.cumsum([0, NUM_DODECADS << 11, math.comb(24, 3) * NUM_WORDS, NUM_OCTADS * 128 * 2 * 16, 24 * NUM_WORDS])
 
 
-@functools.cache
-def second_shell() -> SecondShell:
-    """The code `leech-shell3`."""
-    return SecondShell()
+def second_shell() -> Code:
+    """The code `leech-shell3`: 16,773,120 points, whose table would take 402 MB."""
+    fingerprint = "1548f5b0fdf7ce0d59e8d98816d4d753e8837fbf2a467180571e59aa02eba163"  # a test compares with the table
+    return Code("leech-shell3", Rule(int(_STARTS[-1]), 24, fingerprint, _rows), math.sqrt(48))
+
+
+def _rows(indices: np.ndarray) -> np.ndarray:
+    rows = np.zeros((indices.size, 24), dtype=np.int8)
+    shapes = np.searchsorted(_STARTS, indices, side="right") - 1
+    for shape, fill in enumerate((_fill_dodecads, _fill_threes, _fill_octads, _fill_fives)):
+        chosen = np.flatnonzero(shapes == shape)
+        if chosen.size:
+            rows[chosen] = fill(indices[chosen] - _STARTS[shape])
+    return rows
 
 
 @functools.cache
@@ -135,20 +83,20 @@ def _triples() -> np.ndarray:
 @functools.cache
 def _off_octads() -> np.ndarray:
     """The 16 positions off each octad, ascending, int64, shape (759, 16)."""
-    held = np.zeros((759, 24), dtype=bool)
+    held = np.zeros((NUM_OCTADS, 24), dtype=bool)
     np.put_along_axis(held, golay().octads.astype(np.int64), True, axis=1)
-    return np.nonzero(~held)[1].reshape(759, 16)
+    return np.nonzero(~held)[1].reshape(NUM_OCTADS, 16)
 
 
 def _fill_dodecads(rank: np.ndarray) -> np.ndarray:
-    signs, word = np.divmod(rank, 2576)
+    signs, word = np.divmod(rank, NUM_DODECADS)
     rows = np.zeros((rank.size, 24), dtype=np.int8)
     np.put_along_axis(rows, dodecads()[word], 2 * sign_table(12)[signs], axis=1)
     return rows
 
 
 def _fill_threes(rank: np.ndarray) -> np.ndarray:
-    triple, word = np.divmod(rank, 4096)
+    triple, word = np.divmod(rank, NUM_WORDS)
     rows = 2 * golay().words[word].astype(np.int8) - 1
     places = _triples()[triple]
     np.put_along_axis(rows, places, -3 * np.take_along_axis(rows, places, axis=1), axis=1)
@@ -156,7 +104,7 @@ def _fill_threes(rank: np.ndarray) -> np.ndarray:
 
 
 def _fill_octads(rank: np.ndarray) -> np.ndarray:
-    rest, octad = np.divmod(rank, 759)
+    rest, octad = np.divmod(rank, NUM_OCTADS)
     rest, place = np.divmod(rest, 16)
     signs, sign = np.divmod(rest, 2)
     rows = np.zeros((rank.size, 24), dtype=np.int8)
@@ -166,7 +114,7 @@ def _fill_octads(rank: np.ndarray) -> np.ndarray:
 
 
 def _fill_fives(rank: np.ndarray) -> np.ndarray:
-    place, word = np.divmod(rank, 4096)
+    place, word = np.divmod(rank, NUM_WORDS)
     rows = 2 * golay().words[word].astype(np.int8) - 1
     rows[np.arange(rank.size), place] *= 5
     return rows

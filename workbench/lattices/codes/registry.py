@@ -1,14 +1,28 @@
 """Codes by name: the one place that turns a name, and settings where it takes any, into a `Code`.
 
-A family registers a builder that returns the code; a name without settings is a builder without parameters.
+All that is known of a name stands in its `CodeFamily`: how the code is built, which structure its search makes use of,
+its least distance where the pairs are too many to list, and a note for the reader.
 """
 
-__all__ = ["code_names", "make_code"]
+__all__ = [
+    "CodeFamily",
+    "KnownDistance",
+    "LeechShapes",
+    "Structure",
+    "code_family",
+    "code_names",
+    "leech_shapes",
+    "make_code",
+    "structure_of",
+]
 
+import enum
 import functools
 import inspect
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from workbench.errors import InputError, did_you_mean
 from workbench.lattices.code import Code
@@ -16,14 +30,59 @@ from workbench.lattices.codes.barnes_wall import bw16
 from workbench.lattices.codes.coxeter_todd import k12
 from workbench.lattices.codes.e8 import e8
 from workbench.lattices.codes.fibonacci import fibonacci_code
-from workbench.lattices.codes.leech import LEECH, LEECH_PUBLISHED, NORM_SQUARED, SHAPE_STARTS
+from workbench.lattices.codes.leech import LEECH, LEECH_PUBLISHED, NORM_SQUARED, SHAPE_STARTS, LeechOrder
 from workbench.lattices.codes.leech_shell3 import second_shell
 from workbench.lattices.codes.random import random_code
 
 
+class Structure(enum.Enum):
+    """Codes with a search of their own, besides the first shell of Λ24."""
+
+    E8 = "e8"
+    BARNES_WALL = "bw16"
+    COXETER_TODD = "k12"
+    SECOND_SHELL = "leech-shell3"
+
+
+class LeechShapes(NamedTuple):
+    """The first shell of Λ24, whole or in part: its order, and which of the shapes (±2⁸), (∓3, ±1²³), (±4²) take part.
+
+    Attributes:
+        order: Which Golay codes give octads and words.
+        shapes: Greatest entries, some of (2, 3, 4), consecutive and ascending.
+    """
+
+    order: LeechOrder
+    shapes: tuple[int, ...]
+
+
+class KnownDistance(NamedTuple):
+    """Least squared distance of two codewords at norm 1, and the reason."""
+
+    squared: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class CodeFamily:
+    """What is known of a name.
+
+    Attributes:
+        builder: Returns the code; its parameters are the settings that the name takes.
+        search: The structure that the nearest codeword is found by; None where all are compared.
+        least_distance: None where it is computed.
+        note: For the reader of a table.
+    """
+
+    builder: Callable[..., Code]
+    search: LeechShapes | Structure | None = None
+    least_distance: KnownDistance | None = None
+    note: str = ""
+
+
 def code_names() -> tuple[str, ...]:
     """The names that `make_code` knows, in alphabetical order."""
-    return tuple(sorted(_BUILDERS))
+    return tuple(sorted(_FAMILIES))
 
 
 def make_code(name: str, **settings: int) -> Code:
@@ -41,9 +100,9 @@ def make_code(name: str, **settings: int) -> Code:
         >>> code.size, code.dimension, code.fingerprint[:12]
         (196560, 24, 'c1a07712983c')
     """
-    if name not in _BUILDERS:
-        raise InputError(did_you_mean("code", name, _BUILDERS))
-    parameters = inspect.signature(_BUILDERS[name]).parameters
+    if name not in _FAMILIES:
+        raise InputError(did_you_mean("code", name, _FAMILIES))
+    parameters = inspect.signature(_FAMILIES[name].builder).parameters
     needed = {key for key, parameter in parameters.items() if parameter.default is parameter.empty}
     if not needed <= settings.keys() <= parameters.keys():
         expected = ", ".join(parameters) or "no settings"
@@ -51,9 +110,30 @@ def make_code(name: str, **settings: int) -> Code:
     return _make(name, tuple(sorted(settings.items())))
 
 
+def code_family(name: str) -> CodeFamily | None:
+    """What is known of the codes of a name; None if it is none of ours."""
+    return _FAMILIES.get(name)
+
+
+@functools.lru_cache(maxsize=64)
+def structure_of(code: Code) -> LeechShapes | Structure | None:
+    """The structure of a code that has the name, the table and the axes of one of ours; None for all others."""
+    family = _FAMILIES.get(code.name)
+    if family is None or family.search is None:
+        return None
+    ours = make_code(code.name)
+    return family.search if (code.fingerprint, code.axes) == (ours.fingerprint, ours.axes) else None
+
+
+def leech_shapes(code: Code) -> LeechShapes | None:
+    """The shapes of a code that is a first shell of Λ24, whole or in part, in the promised order."""
+    structure = structure_of(code)
+    return structure if isinstance(structure, LeechShapes) else None
+
+
 @functools.lru_cache(maxsize=32)
 def _make(name: str, settings: tuple[tuple[str, int], ...]) -> Code:
-    return _BUILDERS[name](**dict(settings))
+    return _FAMILIES[name].builder(**dict(settings))
 
 
 def _leech() -> Code:
@@ -70,16 +150,44 @@ def _leech_shape(entry: int) -> Code:
     return Code(f"leech{entry}", make_code("leech").integers[rows].copy(), math.sqrt(NORM_SQUARED))
 
 
-_BUILDERS: dict[str, Callable[..., Code]] = {
-    "bw16": bw16,
-    "e8": e8,
-    "fibonacci": fibonacci_code,
-    "k12": k12,
-    "leech": _leech,
-    "leech-published": _leech_published,
-    "leech2": functools.partial(_leech_shape, 2),
-    "leech3": functools.partial(_leech_shape, 3),
-    "leech4": functools.partial(_leech_shape, 4),
-    "leech-shell3": second_shell,
-    "random": random_code,
+_IN_LAMBDA24 = KnownDistance(1.0, "differences are vectors of Λ24, of norm² 32 at least, as the codewords themselves")
+
+_FAMILIES: dict[str, CodeFamily] = {
+    "bw16": CodeFamily(bw16, Structure.BARNES_WALL),
+    "e8": CodeFamily(e8, Structure.E8),
+    "fibonacci": CodeFamily(
+        fibonacci_code,
+        note="a Kronecker sequence with steps of a generalised golden ratio, mapped to the sphere",
+    ),
+    "k12": CodeFamily(k12, Structure.COXETER_TODD),
+    "leech": CodeFamily(
+        _leech,
+        LeechShapes(LEECH, (2, 3, 4)),
+        _IN_LAMBDA24,
+        "the first shell of Λ24: octads and signs from one Golay code",
+    ),
+    "leech-published": CodeFamily(
+        _leech_published,
+        LeechShapes(LEECH_PUBLISHED, (2, 3, 4)),
+        KnownDistance(
+            0.75,
+            "products within a shape and with (±4²) are at most 16 of 32; octads and words come from different Golay "
+            "codes, so between (±2⁸) and (∓3, ±1²³) all eight signs may agree, the 3 among them: 2·(3 + 7) = 20",
+        ),
+        "the published table: its octads and its signs come from two different Golay codes, so words of the two shapes "
+        "come as close as √3/2 where a true shell has 1",
+    ),
+    **{
+        f"leech{entry}": CodeFamily(
+            functools.partial(_leech_shape, entry), LeechShapes(LEECH, (entry,)), least_distance=_IN_LAMBDA24
+        )
+        for entry in (2, 3, 4)
+    },
+    "leech-shell3": CodeFamily(
+        second_shell,
+        Structure.SECOND_SHELL,
+        KnownDistance(2 / 3, "differences are vectors of Λ24, of norm² 32 at least, codewords have 48"),
+        "the second shell of Λ24",
+    ),
+    "random": CodeFamily(random_code, note="uniform directions, seed 0"),
 }

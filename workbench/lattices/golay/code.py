@@ -11,7 +11,7 @@ Words are listed by their 12-bit message, most significant bit first; octads by 
 Source: Conway and Sloane, "Sphere Packings, Lattices and Groups", chapters 3, 10 and 11.
 """
 
-__all__ = ["GolayCode", "golay_code"]
+__all__ = ["NUM_DODECADS", "NUM_OCTADS", "NUM_PAIRS", "NUM_WORDS", "GolayCode", "golay_code"]
 
 import functools
 from dataclasses import dataclass, field
@@ -20,8 +20,12 @@ import numpy as np
 
 from workbench.errors import InputError, did_you_mean
 
+NUM_WORDS = 4096
+NUM_OCTADS = 759
+NUM_DODECADS = 2576  # words of weight 12
+NUM_PAIRS = 276  # of 24 positions
 _LENGTH, _MESSAGE = 24, 12
-_WEIGHTS = {0: 1, 8: 759, 12: 2576, 16: 759, 24: 1}
+_WEIGHTS = {0: 1, 8: NUM_OCTADS, 12: NUM_DODECADS, 16: NUM_OCTADS, 24: 1}
 _LEXICODE_BASIS = (
     *(0x811724, 0x41144E, 0x21121D, 0x111178, 0x09063A, 0x050563),
     *(0x030356, 0x009669, 0x005555, 0x003333, 0x000F0F, 0x0000FF),

@@ -12,7 +12,7 @@ Source: Conway and Sloane, "Sphere Packings, Lattices and Groups", chapters 10 a
 construction.
 """
 
-__all__ = ["Trio", "trio_of"]
+__all__ = ["Trio", "brick_patterns", "brick_places", "trio_of"]
 
 import functools
 import itertools
@@ -59,21 +59,31 @@ class Trio:
 def trio_of(name: str) -> Trio:
     """Cut the Golay code of this name along the first trio in the order of its octads."""
     code = golay_code(name)
-    places = _places(code)
-    patterns = (code.words[:, places].reshape(-1, 3, 8).astype(np.int64) << np.arange(8)).sum(2)
-    folded, messages = _classes(patterns)
+    places = brick_places(code.octads)
+    folded, messages = _classes(brick_patterns(code.words, places))
     duos = np.array(list(itertools.combinations(range(8), 2)))
     fours = [four for four in itertools.combinations(range(8), 4) if 7 not in four]
     quads = np.array([(four, tuple(sorted(set(range(8)) - set(four)))) for four in fours])
     return Trio(places, folded, messages, duos, quads, *_octads(code, places, duos, quads))
 
 
-def _places(code: GolayCode) -> np.ndarray:
-    """The first octad, the first one disjoint from it, and the rest, which is an octad too."""
-    first = code.octads[0]
-    second = next(octad for octad in code.octads if not np.isin(octad, first).any())
+def brick_places(octads: np.ndarray) -> np.ndarray:
+    """The positions of a trio's bricks, int64, shape (24,).
+
+    The first octad, the first one disjoint from it, and the rest, which is an octad too.
+
+    Args:
+        octads: Positions of all octads of a Golay code, shape (759, 8), in any order.
+    """
+    first = octads[0]
+    second = next(octad for octad in octads if not np.isin(octad, first).any())
     rest = np.setdiff1d(np.arange(24), np.concatenate([first, second]))
     return np.concatenate([first, second, rest]).astype(np.int64)
+
+
+def brick_patterns(words: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Binary words (n, 24) as patterns of their bricks, bit r for place r of a brick: int64, shape (n, 3)."""
+    return (words[:, places].reshape(-1, 3, 8).astype(np.int64) << np.arange(8)).sum(2)
 
 
 def _classes(patterns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,7 @@
 """The k best codewords of each token, exactly, without scoring all 196,560.
 
 The search score Σ_i ℓ[i, v_ki] + word logit is a sum over positions, so the best score within each octad, Golay word
-and pair comes from the products of `partition.py` with the maximum in place of the sum. Groups are then opened in
+and pair comes from the products of `logs.py` with the maximum in place of the sum. Groups are then opened in
 order of their best, and no more are opened once that best is below the k-th score found.
 Among equal scores the lowest index comes first.
 """
@@ -9,9 +9,7 @@ Among equal scores the lowest index comes first.
 __all__ = ["MAX_K", "KBest", "best_codewords"]
 
 from dataclasses import dataclass
-from typing import no_type_check
 
-import numba
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -19,8 +17,9 @@ from torch import Tensor
 
 from workbench.errors import InputError
 from workbench.lattices.code import Code
+from workbench.lattices.jit import kernel
 from workbench.lattices.partition.bricks import shapes_of
-from workbench.lattices.partition.sums import LEVELS, NUM_WORD_LOGITS, check_logits, digits_of, group_log_sums
+from workbench.lattices.partition.logs import LEVELS, NUM_WORD_LOGITS, check_logits, digits_of, group_log_sums
 from workbench.lattices.pool import run_split
 
 MAX_K = 256
@@ -91,8 +90,7 @@ def best_codewords(
     )
 
 
-@numba.njit(nogil=True, cache=True)
-@no_type_check  # shape checking would wrap what numba compiles
+@kernel
 def _search(first, last, logits, words, bests, order, rows, columns, indices, scores):  # noqa: ANN001, ANN202
     """Fill `indices` and `scores` (n, k), kept sorted, for tokens first … last."""
     k = scores.shape[1]

@@ -13,7 +13,7 @@ The published codebook takes its octads from another Golay code than its words; 
 Source: Conway and Sloane, "Sphere Packings, Lattices and Groups", chapters 4, 10 and 11.
 """
 
-__all__ = ["NUM_OCTADS", "NUM_PAIRS", "NUM_WORDS", "Bricks", "Shapes", "shapes_of"]
+__all__ = ["Bricks", "Shapes", "shapes_of"]
 
 import functools
 import itertools
@@ -23,10 +23,9 @@ import numpy as np
 
 from workbench.errors import InputError
 from workbench.lattices.code import Code
+from workbench.lattices.golay.code import NUM_OCTADS, NUM_PAIRS, NUM_WORDS
+from workbench.lattices.golay.trio import brick_patterns, brick_places
 
-NUM_OCTADS = 759
-NUM_WORDS = 4096
-NUM_PAIRS = 276
 _SIGNS = 128
 _PLACES = 24
 
@@ -126,8 +125,8 @@ def shapes_of(code: Code) -> Shapes:
 
 def _cut(words: np.ndarray) -> Bricks:
     """Cut words (n, 24), which include the octads of one Golay code, along a trio of these octads."""
-    places = np.concatenate([np.nonzero(octad)[0] for octad in _trio(words[words.sum(1) == 8])])
-    patterns = (words[:, places].reshape(-1, 3, 8) << np.arange(8)).sum(2)
+    places = brick_places(np.nonzero(words[words.sum(1) == 8])[1].reshape(NUM_OCTADS, 8))
+    patterns = brick_patterns(words, places)
     # An entry stands for a pattern and its complement where exchanging them, in any word, gives a word again.
     names = patterns @ (256 ** np.arange(3))
     folded = np.zeros((3, 256), dtype=bool)
@@ -143,10 +142,3 @@ def _cut(words: np.ndarray) -> Bricks:
         columns.append(column)
     terms = np.unique(np.stack(columns, axis=1), axis=0)
     return Bricks(places=places, patterns=patterns, entries=(entries[0], entries[1], entries[2]), terms=terms)
-
-
-def _trio(octads: np.ndarray) -> list[np.ndarray]:
-    """The first octad, the first one disjoint from it, and the rest of the 24 positions, an octad too."""
-    first = octads[0]
-    second = octads[(octads @ first == 0).argmax()]
-    return [first, second, 1 - first - second]

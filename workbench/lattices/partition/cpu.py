@@ -1,6 +1,6 @@
 """`log_partition` on a CPU: the fast kernel for nearly all tokens, the sums in logs for the few it declines.
 
-The kernel (`partition_tokens.py`) walks *plans*: without word logits the folded entries and terms of `bricks.py`,
+The kernel (`tokens.py`) walks *plans*: without word logits the folded entries and terms of `bricks.py`,
 with them every word by itself. This module makes the plans, splits the tokens among threads, and is the differentiable
 function. Word logits that several sets of logits share, as the components of a mixture do, are read once.
 """
@@ -17,7 +17,7 @@ from torch import Tensor
 from workbench.lattices.code import Code
 from workbench.lattices.partition.autograd import Context
 from workbench.lattices.partition.bricks import Bricks, shapes_of
-from workbench.lattices.partition.sums import LEVELS, NUM_WORD_LOGITS, log_partition_in_logs
+from workbench.lattices.partition.logs import LEVELS, NUM_WORD_LOGITS, log_partition_in_logs
 from workbench.lattices.partition.tokens import sum_tokens
 from workbench.lattices.pool import run_split
 
@@ -72,7 +72,7 @@ def _plan(bricks: Bricks, folded: bool) -> _Plan:
 
 
 def log_partition_on_cpu(logits: Tensor, code: Code, word_logits: Tensor | None = None) -> Tensor:
-    """`partition.log_partition` for checked tensors on a CPU."""
+    """`sums.log_partition` for checked tensors on a CPU."""
     batch = logits.shape[:-2]
     dtype = logits.dtype if logits.dtype in (torch.float32, torch.float64) else torch.float32
     if word_logits is None:

@@ -1,27 +1,24 @@
 """Products of elements x + yε and their gradients, `LANES` tokens side by side: the inner loops of the fast sums.
 
 Arrays have shape (rows, LANES), and element e holds rows 2e, its x, and 2e + 1, its y. ε² is `square`: 1 for octads, 0
-for Golay words (`partition.py`). All numbers are in [0, 1] and only ever multiplied and added, forward as well as
+for Golay words (`logs.py`). All numbers are in [0, 1] and only ever multiplied and added, forward as well as
 backward, where the gradient of a product is again a product with the other factor.
 """
 
-__all__ = ["JIT", "exp", "inside", "outside", "sum_words", "words_back"]
+# ruff: noqa: ANN001, ANN201, ANN202 - numba infers the types
 
-# ruff: noqa: ANN001, ANN201, ANN202  (numba infers the types, and shape checking must not wrap what it compiles)
+__all__ = ["exp", "fused_kernel", "inside", "outside", "sum_words", "words_back"]
 
-from typing import no_type_check
-
-import numba
 import numpy as np
 
-from workbench.lattices.partition.lanes import LANES, add_product, set_product
+from workbench.lattices.jit import kernel
+from workbench.lattices.lanes import LANES, add_product, set_product
 
-JIT = {"nogil": True, "cache": True, "fastmath": {"contract"}, "error_model": "numpy"}
+fused_kernel = kernel(fastmath={"contract"})
 _POWERS = 2.0 ** np.arange(-1022, 1)
 
 
-@numba.njit(**JIT)
-@no_type_check
+@fused_kernel
 def exp(x):
     """Replace x, shape (n, 16) and at most 0, by its exponential, to about 1 ulp; below -708 it is 0."""
     for i in range(x.shape[0]):
@@ -45,8 +42,7 @@ def exp(x):
             x[i, v] = 0.0 if x[i, v] < -708.0 else p * _POWERS[int(k) + 1022]
 
 
-@numba.njit(**JIT)
-@no_type_check
+@fused_kernel
 def _multiply(out, o, a, i, b, j, square):
     """out[o] = a[i] · b[j]."""
     set_product(out, 2 * o, a, 2 * i, b, 2 * j)
@@ -56,8 +52,7 @@ def _multiply(out, o, a, i, b, j, square):
         add_product(out, 2 * o, a, 2 * i + 1, b, 2 * j + 1)
 
 
-@numba.njit(**JIT)
-@no_type_check
+@fused_kernel
 def _multiply_back(grad, o, a, i, b, j, grad_a, grad_b, square):
     """Add to the gradients of a[i] and b[j] what their product owes them, whose own gradient is grad[o]."""
     add_product(grad_a, 2 * i, grad, 2 * o, b, 2 * j)
@@ -71,8 +66,7 @@ def _multiply_back(grad, o, a, i, b, j, grad_a, grad_b, square):
         add_product(grad_b, 2 * j + 1, grad, 2 * o, a, 2 * i + 1)
 
 
-@numba.njit(**JIT)
-@no_type_check
+@fused_kernel
 def _join(parts, count, size, out, square):
     """Products of neighbours: of each element of one part with each of the next; the first has the low bits."""
     for part in range(count // 2):
@@ -82,8 +76,7 @@ def _join(parts, count, size, out, square):
                 _multiply(out, o, parts, 2 * part * size + low, parts, (2 * part + 1) * size + high, square)
 
 
-@numba.njit(**JIT)
-@no_type_check
+@fused_kernel
 def _join_back(grad, parts, count, size, grad_parts, square):
     for part in range(count // 2):
         for high in range(size):
@@ -93,8 +86,7 @@ def _join_back(grad, parts, count, size, grad_parts, square):
                 _multiply_back(grad, o, parts, i, parts, j, grad_parts, grad_parts, square)
 
 
-@numba.njit(**JIT)
-@no_type_check
+@fused_kernel
 def inside(elements, pairs, fours, table, scratch, entries, starts, square):
     """From the elements of 24 places to the tables of the three bricks.
 
@@ -122,8 +114,7 @@ def inside(elements, pairs, fours, table, scratch, entries, starts, square):
                     table[2 * e + 1, v] += scratch[1, v]
 
 
-@numba.njit(**JIT)
-@no_type_check
+@fused_kernel
 def outside(elements, pairs, fours, entries, starts, square, g_elements, g_pairs, g_fours, g_table):
     """The gradient of the tables, brought down to the elements."""
     g_elements[:] = 0.0
@@ -140,8 +131,7 @@ def outside(elements, pairs, fours, entries, starts, square, g_elements, g_pairs
     _join_back(g_pairs, elements, 24, 2, g_elements, square)
 
 
-@numba.njit(**JIT)
-@no_type_check
+@fused_kernel
 def sum_words(table, runs, thirds, weights, square, total, scratch):
     """Sum over the words: weight times the wanted coefficient, of ε^(1 - square), of three table entries.
 
@@ -171,8 +161,7 @@ def sum_words(table, runs, thirds, weights, square, total, scratch):
         start = stop
 
 
-@numba.njit(**JIT)
-@no_type_check
+@fused_kernel
 def words_back(table, runs, thirds, weights, square, factor, g_table, g_weights, scratch):
     """The gradients of `sum_words`: of the table, and, times `factor` and the weight, added to those of the weights."""
     want, other = 1 - square, square

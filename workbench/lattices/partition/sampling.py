@@ -1,6 +1,6 @@
 """Exact samples of codewords: first the group (an octad, a Golay word or a pair), then the word within it.
 
-The law is p(k) ∝ exp(Σ_i ℓ[i, v_ki] + word logit), as in `partition.py`. The 5,131 groups are disjoint and cover the
+The law is p(k) ∝ exp(Σ_i ℓ[i, v_ki] + word logit), as in `sums.py`. The 5,131 groups are disjoint and cover the
 codebook, so drawing a group by its exact total, and then one of its at most 128 codewords (the signs of an octad, the
 position of the 3, the signs of a pair) by its own weight, draws exactly from the law, and no list of 196,560 is made.
 """
@@ -14,7 +14,7 @@ from torch import Tensor
 from workbench.errors import InputError
 from workbench.lattices.code import Code
 from workbench.lattices.partition.bricks import shapes_of
-from workbench.lattices.partition.sums import LEVELS, NUM_WORD_LOGITS, check_logits, digits_of, group_log_sums
+from workbench.lattices.partition.logs import LEVELS, NUM_WORD_LOGITS, check_logits, digits_of, group_log_sums
 
 _CHUNK = 256
 

@@ -1,4 +1,4 @@
-"""The sums of `partition.py` on a CPU: in the linear domain, sixteen tokens side by side, forward and backward.
+"""The sums of `sums.py` on a CPU: in the linear domain, sixteen tokens side by side, forward and backward.
 
 For each shape the weights are scaled so that the best choice at every position weighs 1, and every later number is a
 sum of products of numbers in [0, 1]. The scaling has one free number λ for the octads and one for the pairs: as each
@@ -12,18 +12,15 @@ The backward pass runs the same products in reverse: the gradient is the probabi
 again a sum of positive terms.
 """
 
+# ruff: noqa: ANN001, ANN201, ANN202 - numba infers the types
+
 __all__ = ["sum_tokens"]
 
-# ruff: noqa: ANN001, ANN201, ANN202  (numba infers the types, and shape checking must not wrap what it compiles)
-
-from typing import no_type_check
-
-import numba
 import numpy as np
 
-from workbench.lattices.partition.bricks import NUM_OCTADS
-from workbench.lattices.partition.lanes import LANES
-from workbench.lattices.partition.products import JIT, exp, inside, outside, sum_words, words_back
+from workbench.lattices.golay.code import NUM_OCTADS
+from workbench.lattices.lanes import LANES
+from workbench.lattices.partition.products import exp, fused_kernel, inside, outside, sum_words, words_back
 
 _FLOOR = -686.0  # log of a bound on what underflow can take from a scaled sum of at most 1e6 terms
 _MARGIN = 28.0  # -log of the relative error allowed, 1e-12
@@ -31,8 +28,7 @@ _OCTAD_DIGITS = np.array([[4, -1], [6, 2]])  # digit of x and of y, for bit 0 an
 _WORD_DIGITS = np.array([[3, 7], [5, 1]])
 
 
-@numba.njit(**JIT)
-@no_type_check
+@fused_kernel
 def _middle(values, rank):
     """A finite number between the largest `rank` of the values and the others, as near the middle as may be."""
     top = np.full(rank + 1, -np.inf)
@@ -49,8 +45,7 @@ def _middle(values, rank):
     return above if np.isinf(below) else 0.5 * (above + below)
 
 
-@numba.njit(**JIT)
-@no_type_check
+@fused_kernel
 def _scale(x, octad_places, word_places, octads, words, fours, offset):
     """From logits x (24, 9, 16) to scaled elements, in place order, and what the scaling took off, (3, 16)."""
     gaps, tops = np.empty(24), np.empty(24)
@@ -100,8 +95,7 @@ def _scale(x, octad_places, word_places, octads, words, fours, offset):
     exp(fours)
 
 
-@numba.njit(**JIT)
-@no_type_check
+@fused_kernel
 def _sum_pairs(fours, before, total):
     """Coefficients of 1, ε, ε² of the product of the first i elements, for every i; the last ε² is the sum."""
     before[:] = 0.0
@@ -115,8 +109,7 @@ def _sum_pairs(fours, before, total):
     total[:] = before[24, 2]
 
 
-@numba.njit(**JIT)
-@no_type_check
+@fused_kernel
 def _pairs_back(fours, before, factor, grad):
     """Add the shares of the digits 0, 4 and -4 to the gradient (24, 9, 16)."""
     after = np.zeros((3, LANES))
@@ -135,8 +128,7 @@ def _pairs_back(fours, before, factor, grad):
             after[0, v] = a0 * x
 
 
-@numba.njit(**JIT)
-@no_type_check
+@fused_kernel
 def _load_words(word_logits, base, width, weights, peaks):
     """Exponentials of the word logits of sixteen tokens, (4855, 16), each kind over its largest."""
     peaks[:] = -np.inf
@@ -157,8 +149,7 @@ def _load_words(word_logits, base, width, weights, peaks):
     exp(weights)
 
 
-@numba.njit(**JIT)
-@no_type_check
+@fused_kernel
 def _combine(offset, total, value, accepted):
     """Log of the whole sum from the scaled sums of the shapes, and whether underflow is negligible in it."""
     for v in range(LANES):
@@ -174,8 +165,7 @@ def _combine(offset, total, value, accepted):
         accepted[v] = worst + _FLOOR <= value[v] - _MARGIN
 
 
-@numba.njit(**JIT)
-@no_type_check
+@fused_kernel
 def _share(elements, g_elements, places, digits, factor, grad):
     """Add element times gradient, the unnormalised probability of a digit, to the gradient (24, 9, 16)."""
     for place in range(24):
@@ -189,8 +179,7 @@ def _share(elements, g_elements, places, digits, factor, grad):
                         grad[i, digit, v] += elements[row, v] * g_elements[row, v] * factor[v]
 
 
-@numba.njit(**JIT)
-@no_type_check
+@fused_kernel
 def sum_tokens(
     start,
     stop,
@@ -218,7 +207,7 @@ def sum_tokens(
         grad_words: Overwritten, (n, 4855), or (0, 0).
         values: Overwritten, (n, m) float64.
         accepted: Overwritten, (n, m) bool.
-        octad_plan: Places, entries, starts, runs and thirds of the octads, see `partition_cpu`.
+        octad_plan: Places, entries, starts, runs and thirds of the octads, see `cpu.py`.
         word_plan: Those of the Golay words.
     """
     o_places, o_entries, o_starts, o_runs, o_thirds = octad_plan

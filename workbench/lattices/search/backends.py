@@ -1,26 +1,26 @@
 """Which search serves a code on a device, and how points reach it.
 
-The first shell of Λ24 has kernels for the CPU (`kernel.py`) and, where Triton and `search_triton.py` are there, for
-CUDA; elsewhere plain torch does the same in integers (`structured.py`). All other codes go to `row_search.py`.
+On a CPU codes with a structure have kernels (`cpu/rows.py`). On other devices the first shell of Λ24 has one where
+Triton and `cuda/search.py` are there, and is searched by plain torch in integers (`structured.py`) elsewhere; small
+codes are compared with every codeword (`tiled.py`), which such devices are made for, and only the second shell, too
+large for that, comes back to the CPU. Codes without a structure are compared with every codeword everywhere.
 Points are handed over in pieces wherever they have to be copied, so memory does not grow with their number.
 """
 
-__all__ = ["leech_structure", "nearest_rows"]
+__all__ = ["nearest_rows"]
 
 import functools
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from workbench.lattices.code import Code
-from workbench.lattices.codes.registry import make_code
-from workbench.lattices.pool import run_split
-from workbench.lattices.search.cpu.rows import nearest_other
-from workbench.lattices.search.fixed import fixed_point
-from workbench.lattices.search.structured import SHAPES_OF, nearest_structured
+from workbench.lattices.codes.registry import LeechShapes, Structure, structure_of
+from workbench.lattices.search.cpu.rows import nearest_on_cpu
+from workbench.lattices.search.structured import nearest_structured
+from workbench.lattices.search.tiled import nearest_tiled
 
 _PIECE = 1 << 13  # rows that are copied at a time
 _TRITON = "workbench.lattices.search.cuda.search"
@@ -38,22 +38,17 @@ def nearest_rows(x: Tensor, code: Code) -> Tensor:
     return found
 
 
-def _search_for(code: Code, device: str):  # noqa: ANN202
+def _search_for(code: Code, device: str) -> Callable[[Tensor, int], Tensor]:
     """A function from rows, and what to call the first of them in an error, to their nearest codewords."""
-    if not leech_structure(code):
-        return lambda rows, first: nearest_other(rows, code, first_row=first)
-    if device == "cpu":
-        return lambda rows, first: _nearest_on_cpu(rows, code.name, first)
+    structure = structure_of(code)
+    if structure is not None and (device == "cpu" or structure is Structure.SECOND_SHELL):
+        return lambda rows, first: _nearest_on_cpu(rows, structure, first)
+    if not isinstance(structure, LeechShapes):
+        return lambda rows, first: nearest_tiled(rows, code, first_row=first)
     if device == "cuda" and _triton_is_there():
         module = importlib.import_module(_TRITON)
-        return lambda rows, first: module.nearest_on_cuda(rows, code.name, first_row=first)
-    return lambda rows, first: nearest_structured(rows, code.name, first_row=first)
-
-
-@functools.lru_cache(maxsize=64)
-def leech_structure(code: Code) -> bool:
-    """Whether a code is a first shell of Λ24, whole or in part, in the promised order, so that its search applies."""
-    return code.name in SHAPES_OF and code.fingerprint == make_code(code.name).fingerprint
+        return lambda rows, first: module.nearest_on_cuda(rows, structure, first_row=first)
+    return lambda rows, first: nearest_structured(rows, structure, first_row=first)
 
 
 @functools.cache
@@ -75,20 +70,5 @@ def _pieces(x: Tensor) -> Iterator[tuple[int, Tensor]]:
         yield first, (rows if _is_plain(x) else rows.float()).contiguous()
 
 
-def _nearest_on_cpu(rows: Tensor, name: str, first: int) -> Tensor:
-    from workbench.lattices.search.cpu.screen import search_rows
-    from workbench.lattices.search.cpu.walk import plan_of
-
-    plan = plan_of(*SHAPES_OF[name])
-    points, found = rows.numpy(), np.empty(len(rows), np.int64)
-    bad: list[int] = []
-
-    def search(start: int, stop: int) -> None:
-        row = search_rows(points, start, stop, found, plan)
-        if row >= 0:
-            bad.append(row)
-
-    run_split(search, len(points), block=16)
-    if bad:
-        fixed_point(rows[min(bad) : min(bad) + 1], first_row=first + min(bad))
-    return torch.from_numpy(found)
+def _nearest_on_cpu(rows: Tensor, structure: LeechShapes | Structure, first: int) -> Tensor:
+    return torch.from_numpy(nearest_on_cpu(rows.cpu().numpy(), structure, first_row=first)).to(rows.device)

@@ -4,44 +4,78 @@ The answer is that of the exhaustive search (`exhaustive.py`): the least index a
 product, decided in integers (`fixed.py`). It does not depend on how many points are asked about at once, on their
 order, or on the number of threads. `backends.py` has the search that serves a code on a device.
 
-The search is a torch operator, `workbench::nearest`, opaque to `torch.compile` but for the shape of its result; it is
-registered when it is first used.
+For tensors the search is a torch operator, `workbench::nearest`, opaque to `torch.compile` but for the shape of its
+result; it is registered when it is first used. Arrays are searched without torch where the code has a structure
+(`registry.py`): the lattices of Leech, Barnes and Wall, Coxeter and Todd, and E8.
 """
+
+from __future__ import annotations
 
 __all__ = ["nearest"]
 
 import functools
 import threading
+from typing import TYPE_CHECKING, overload
 
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor
+import numpy as np
 
 from workbench.errors import InputError
 from workbench.lattices.code import Code
+from workbench.lattices.codes.registry import structure_of
+
+if TYPE_CHECKING:
+    import torch
+    from jaxtyping import Float, Int
+    from torch import Tensor
 
 _CODES: dict[str, Code] = {}  # what the operator's second argument names
 _FIRST = threading.Lock()  # several threads may be the first to search, and an operator is registered once
 
 
-def nearest(x: Float[Tensor, "*batch D"], code: Code) -> Int[Tensor, "*batch"]:
+@overload
+def nearest(x: Float[Tensor, "*batch D"], code: Code) -> Int[Tensor, "*batch"]: ...
+@overload
+def nearest(x: Float[np.ndarray, "*batch D"], code: Code) -> Int[np.ndarray, "*batch"]: ...
+def nearest(x: Tensor | np.ndarray, code: Code) -> Tensor | np.ndarray:
     """Return the index, in [0, K), of the codeword nearest to each point, int64; a tie goes to the lowest.
 
     Args:
-        x: Points of any floating dtype, any norm and any layout.
+        x: Points, a tensor or an array of any floating dtype, any norm and any layout; shape (..., D).
         code: Which codewords.
 
     Raises:
         InputError: if x is not floating, its dimension is not that of the code, or a row is not finite: rows are
             counted over the batch in C order, and the first is named.
     """
-    if not x.is_floating_point() or x.ndim == 0 or x.shape[-1] != code.dimension:
+    array = isinstance(x, np.ndarray)
+    floating = x.dtype.kind == "f" if array else x.is_floating_point()
+    if not floating or x.ndim == 0 or x.shape[-1] != code.dimension:
         raise InputError(
             f"expected floats of shape (..., {code.dimension}) for code {code.name!r}, "
             f"got {x.dtype} of shape {tuple(x.shape)}"
         )
+    return _nearest_of_array(x, code) if array else _nearest_of_tensor(x, code)
+
+
+def _nearest_of_tensor(x: Tensor, code: Code) -> Tensor:
+    import torch
+
     key = _key(code)  # before the operator is looked up: this registers it
     return torch.ops.workbench.nearest(x.detach(), key)
+
+
+def _nearest_of_array(x: np.ndarray, code: Code) -> np.ndarray:
+    rows = np.ascontiguousarray(x.reshape(-1, code.dimension), dtype=np.float32 if x.dtype.itemsize < 8 else np.float64)
+    structure = structure_of(code)
+    if structure is None:
+        import torch
+
+        found = _nearest_of_tensor(torch.from_numpy(rows), code).numpy()
+    else:
+        from workbench.lattices.search.cpu.rows import nearest_on_cpu
+
+        found = nearest_on_cpu(rows, structure)
+    return found.reshape(x.shape[:-1])
 
 
 def _key(code: Code) -> str:
@@ -64,6 +98,8 @@ def _register() -> torch.library.Library:
 
     By its parts and not by `torch.library.custom_op`, whose operators import the compiler when they are first called.
     """
+    import torch
+
     from workbench.lattices.search.backends import nearest_rows
 
     library = torch.library.Library("workbench", "FRAGMENT")

@@ -14,11 +14,10 @@ from torch import Tensor
 
 from workbench.errors import InputError
 from workbench.lattices.code import Code
+from workbench.lattices.codes.registry import LeechShapes, leech_shapes
 from workbench.lattices.pool import run_split
-from workbench.lattices.search.backends import leech_structure
 from workbench.lattices.search.exhaustive import ranked_exhaustive
 from workbench.lattices.search.fixed import fixed_point
-from workbench.lattices.search.structured import SHAPES_OF
 
 MAX_K = 256
 _PIECE = 1 << 14
@@ -43,19 +42,19 @@ def nearest_k(x: Float[Tensor, "*batch D"], code: Code, k: int) -> Int[Tensor, "
             f"got {x.dtype} of shape {tuple(x.shape)}"
         )
     rows = x.detach().reshape(-1, code.dimension)
-    if leech_structure(code):
-        parts = [_ranked(part, code.name, k, i * _PIECE) for i, part in enumerate(rows.split(_PIECE))]
+    if structure := leech_shapes(code):
+        parts = [_ranked(part, structure, k, i * _PIECE) for i, part in enumerate(rows.split(_PIECE))]
         found = torch.cat(parts).to(x.device)
     else:
         found = ranked_exhaustive(rows, code, k)
     return found.view(*x.shape[:-1], k)
 
 
-def _ranked(rows: Tensor, name: str, k: int, first_row: int) -> Tensor:
+def _ranked(rows: Tensor, structure: LeechShapes, k: int, first_row: int) -> Tensor:
     from workbench.lattices.search.cpu.ranking import rank_rows
     from workbench.lattices.search.cpu.walk import plan_of
 
-    plan = plan_of(*SHAPES_OF[name])
+    plan = plan_of(*structure)
     points = fixed_point(rows.cpu(), first_row=first_row).numpy()
     found = np.empty((len(points), k), np.int64)
     run_split(lambda start, stop: rank_rows(points, start, stop, found, plan), len(points), block=8)

@@ -1,4 +1,4 @@
-"""Nearest word of a Leech shell by its structure, in plain torch and in integers: exact, and at home on any device.
+"""Nearest word of a Leech shell by its structure, in plain torch and in integers: exact, on any device.
 
 Up to its two signs a word's inner product with a point x splits along the bricks of a trio (`trio.py`).
 
@@ -11,7 +11,7 @@ Up to its two signs a word's inner product with a point x splits along the brick
 Everything that attains the best score is then listed, and the lowest index taken.
 """
 
-__all__ = ["SHAPES_OF", "nearest_structured"]
+__all__ = ["nearest_structured"]
 
 import functools
 
@@ -19,36 +19,31 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from workbench.lattices.codes.leech import LEECH, LEECH_PUBLISHED, SHAPE_STARTS, LeechOrder
+from workbench.lattices.codes.leech import SHAPE_STARTS, LeechOrder
+from workbench.lattices.codes.registry import LeechShapes
+from workbench.lattices.golay.code import NUM_OCTADS, NUM_WORDS, golay_code
 from workbench.lattices.golay.trio import trio_of
 from workbench.lattices.search.fixed import fixed_point
 
-SHAPES_OF: dict[str, tuple[LeechOrder, tuple[int, ...]]] = {
-    "leech": (LEECH, (2, 3, 4)),
-    "leech-published": (LEECH_PUBLISHED, (2, 3, 4)),
-    "leech2": (LEECH, (2,)),
-    "leech3": (LEECH, (3,)),
-    "leech4": (LEECH, (4,)),
-}
 _CHUNK = 512  # rows at a time: the widest table has 759 · 8 entries a row
 _NONE = 1 << 40
 
 
-def nearest_structured(x: Float[Tensor, "n 24"], name: str, *, first_row: int = 0) -> Int[Tensor, " n"]:
-    """Return the index of the nearest codeword of `leech`, `leech-published`, `leech2`, `leech3` or `leech4`.
+def nearest_structured(x: Float[Tensor, "n 24"], structure: LeechShapes, *, first_row: int = 0) -> Int[Tensor, " n"]:
+    """Return the index of the nearest codeword of a first shell of Λ24.
 
     Holds about 100 kB for each of at most 512 rows at a time.
 
     Args:
         x: Finite rows of any floating dtype.
-        name: Name of the code.
+        structure: Of the code.
         first_row: What to call row 0 in the error.
 
     Raises:
         InputError: if a row has an entry that is not finite, naming the first such row.
     """
     parts = [
-        _nearest(fixed_point(part, first_row=first_row + i * _CHUNK), *SHAPES_OF[name])
+        _nearest(fixed_point(part, first_row=first_row + i * _CHUNK), *structure)
         for i, part in enumerate(x.split(_CHUNK))
     ]
     return torch.cat(parts)
@@ -84,7 +79,7 @@ def _nearest_two(x: Tensor, order: LeechOrder) -> tuple[Tensor, Tensor]:
     flip = torch.where(first_plus < 8, first_plus, last)
     plus = plus ^ (odd[:, None] & (place == flip[:, None]))
     signs = (plus[:, :7] * (64 >> place[:7])).sum(-1)
-    return best, _lowest(rows, signs * 759 + octad, len(x))
+    return best, _lowest(rows, signs * NUM_OCTADS + octad, len(x))
 
 
 def _nearest_three(x: Tensor, order: LeechOrder) -> tuple[Tensor, Tensor]:
@@ -108,7 +103,7 @@ def _nearest_three(x: Tensor, order: LeechOrder) -> tuple[Tensor, Tensor]:
     word = (word[:, None] * flips[..., None]).flatten(2)  # shape: (words, 8, 24)
     least = word.amin(-1, keepdim=True)
     place = torch.where(word == least, places, 24).amin(-1)
-    row = SHAPE_STARTS[1] + place * 4096 + messages[c, i, j]
+    row = SHAPE_STARTS[1] + place * NUM_WORDS + messages[c, i, j]
     row = torch.where(word.sum(-1) - 4 * least[..., 0] == best[rows, None], row, _NONE)
     return best, _lowest(rows, row.amin(-1), len(x))
 
@@ -134,8 +129,6 @@ def _lowest(rows: Tensor, indices: Tensor, count: int) -> Tensor:
 
 @functools.lru_cache(maxsize=8)
 def _octads(code: str, device: str) -> Tensor:
-    from workbench.lattices.golay.code import golay_code
-
     return torch.from_numpy(golay_code(code).octads.astype("int64")).to(device)
 
 

@@ -15,8 +15,9 @@ from torch.nn.functional import linear
 
 from workbench.lattices.code import Code
 from workbench.lattices.partition.best import MAX_K, best_codewords
+from workbench.lattices.partition.logs import LEVELS, digits_of
 from workbench.lattices.partition.sampling import sample_codewords
-from workbench.lattices.partition.sums import LEVELS, digits_of, log_score
+from workbench.lattices.partition.sums import log_score
 from workbench.models.heads.head import Head, Sampling, cooled, draw, mixed
 
 

@@ -33,6 +33,7 @@ from workbench.errors import InputError
 from workbench.lattices.code import Code
 from workbench.lattices.partition.autograd import Context
 from workbench.lattices.partition.sampling import draw_columns
+from workbench.quantizers.precision import KeepsType
 
 Loss = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -78,10 +79,10 @@ class Sampling:
 AS_LEARNED = Sampling()
 
 
-class Head(nn.Module, ABC):
+class Head(KeepsType, ABC):
     """A law on the codewords of `code`, given features of `width` numbers.
 
-    All methods compute in float32, whatever autocast says.
+    All methods compute in float32, whatever autocast says and whatever type the generator around it is given.
     """
 
     def __init__(self, width: int, code: Code) -> None:

@@ -22,10 +22,12 @@ from torch.nn.functional import linear, logsigmoid, pad
 
 from workbench.errors import InputError
 from workbench.lattices.code import Code
+from workbench.lattices.golay.code import NUM_PAIRS
 from workbench.lattices.partition.best import MAX_K, best_codewords
-from workbench.lattices.partition.bricks import NUM_PAIRS, shapes_of
+from workbench.lattices.partition.bricks import shapes_of
+from workbench.lattices.partition.logs import LEVELS, NUM_WORD_LOGITS, digits_of, groups_of
 from workbench.lattices.partition.sampling import sample_codewords
-from workbench.lattices.partition.sums import LEVELS, NUM_WORD_LOGITS, digits_of, groups_of, log_partition, log_score
+from workbench.lattices.partition.sums import log_partition, log_score
 from workbench.models.heads.head import Head, Sampling, cooled, draw, log_frequencies, loss_in_chunks, mixed
 
 _BYTES = 4 * 2**20  # outputs of the linear layer held at a time in training

@@ -6,7 +6,6 @@ other, which the lists of the app and of `workbench models` show. Nothing of the
     workbench reconstruct --model upstream:infinity_l24_stage1_xl@model_step_499999.ckpt photo.jpg
 """
 
-__all__ = ["PREFIX", "load_generator", "load_tokenizer", "open_generator"]
+__all__ = ["directory"]
 
-from workbench.models.upstream.convert import PREFIX
-from workbench.models.upstream.load import load_generator, load_tokenizer, open_generator
+from workbench.models.upstream.convert import directory

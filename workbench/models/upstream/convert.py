@@ -4,38 +4,33 @@ The directory appears whole, by renaming: `config.json`, `model.safetensors` in 
 `arguments.json` with the training settings that the file carried.
 """
 
-__all__ = ["PREFIX", "announce", "build_generator", "class_names", "convert", "directory_of", "parse_name"]
+__all__ = ["class_names", "convert", "directory", "directory_of", "parse_name"]
 
 import hashlib
 import json
 import logging
-import shutil
-import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from workbench import atomic, hub
 from workbench.errors import InputError, ModelError
 from workbench.lattices.codes.registry import make_code
 from workbench.models.generator import Generator
-from workbench.models.memory import free_memory
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
-from workbench.models.tokenizer import Tokenizer
-from workbench.models.transformer import Rotation
+from workbench.models.grid_tokenizer import GridTokenizer
+from workbench.models.memory import announce
+from workbench.models.names import UPSTREAM
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 from workbench.models.upstream.checkpoint import find_state, flat_arguments, read_checkpoint
 from workbench.models.upstream.keys import map_weights
 from workbench.models.upstream.releases import CODE, REPOSITORY, SCALES, Release, release, tokenizer_settings
 from workbench.models.weights import save_weights
 
-PREFIX = "upstream:"
-_BIG = 200_000_000  # bytes from which a load is announced
-_BYTES_A_SECOND = 5e8  # a disk of no great speed, and checking every number
-
 _log = logging.getLogger(__name__)
+_converting = threading.Lock()  # a second thread finds what the first one wrote
 
 
 def parse_name(name: str) -> tuple[Release, Path | None]:
@@ -44,8 +39,27 @@ def parse_name(name: str) -> tuple[Release, Path | None]:
     Raises:
         ModelError: if NAME is unknown.
     """
-    plain, _, file = name.removeprefix(PREFIX).partition("@")
+    plain, _, file = name.removeprefix(UPSTREAM).partition("@")
     return release(plain), Path(file).expanduser() if file else None
+
+
+def directory(name: str, kind: str) -> Path:
+    """Return the directory of a published model: `upstream:NAME`, or `upstream:NAME@FILE` for an authors' file at hand.
+
+    Args:
+        name: The name.
+        kind: What it is to be, `tokenizer` or `generator`.
+
+    Raises:
+        ModelError: if there is none of that name and kind, or its file cannot be had or used.
+    """
+    entry, file = parse_name(name)
+    if entry.kind == "generator" and kind != "generator":
+        raise ModelError(f"{entry.name!r} is a generator, expected a tokenizer, as {entry.tokenizer!r}")
+    if entry.kind != "generator" and kind == "generator":
+        raise ModelError(f"{entry.name!r} is a tokenizer, expected a generator, as 'infinitycc-12'")
+    with _converting:
+        return directory_of(entry, file)
 
 
 def directory_of(entry: Release, file: Path | None = None) -> Path:
@@ -66,13 +80,13 @@ def directory_of(entry: Release, file: Path | None = None) -> Path:
     if file is None:
         if entry.file is None:
             raise ModelError(
-                f"no weights of {entry.name!r} are published; name a file of yours: {PREFIX}{entry.name}@FILE"
+                f"no weights of {entry.name!r} are published; name a file of yours: {UPSTREAM}{entry.name}@FILE"
             )
         try:
             file = hub.download(REPOSITORY, entry.file)
         except ModelError as error:
             raise ModelError(
-                f"{error}; or name the file: {PREFIX}{entry.name}@/path/to/{Path(entry.file).name}"
+                f"{error}; or name the file: {UPSTREAM}{entry.name}@/path/to/{Path(entry.file).name}"
             ) from error
     convert(entry, file, target)
     return target
@@ -94,64 +108,25 @@ def convert(entry: Release, file: Path, target: Path, *, settings: Mapping[str, 
     """
     loaded = read_checkpoint(file)
     announce(f"converting {file}, once, to {target}", file.stat().st_size, copies=0)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
-        if entry.kind == "generator":
-            _write_generator(entry, loaded, file, aside, dict(settings or {}))
-        else:
-            _write_tokenizer(entry, find_state(loaded, entry.places, file), file, aside, dict(settings or {}))
-        arguments = flat_arguments(loaded)
-        if arguments:
-            lines = "\n".join(f"  {key} = {value}" for key, value in arguments.items())
-            _log.warning("%s was trained with these settings, kept in arguments.json:\n%s", entry.name, lines)
-        atomic.write_text(aside / "arguments.json", json.dumps(arguments, indent=2, ensure_ascii=False) + "\n")
-        aside.chmod(0o755)
-        aside.replace(target)
+        with atomic.whole_folder(target) as folder:
+            if entry.kind == "generator":
+                _write_generator(entry, loaded, file, folder, dict(settings or {}))
+            else:
+                _write_tokenizer(entry, find_state(loaded, entry.places, file), file, folder, dict(settings or {}))
+            arguments = flat_arguments(loaded)
+            if arguments:
+                lines = "\n".join(f"  {key} = {value}" for key, value in arguments.items())
+                _log.warning("%s was trained with these settings, kept in arguments.json:\n%s", entry.name, lines)
+            atomic.write_text(folder / "arguments.json", json.dumps(arguments, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         raise ModelError(f"cannot write {target}: {error.strerror}; make room, or set WORKBENCH_CACHE") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def announce(what: str, size: int, *, copies: int = 1) -> None:
-    """Say what a big load will take, before it begins.
-
-    Args:
-        what: The sentence's beginning.
-        size: Bytes that are read.
-        copies: How many of these stay in memory.
-    """
-    if size < _BIG:
-        return
-    free = free_memory()
-    memory = f", {copies * size / 1e9:.1f} GB of memory" if copies else ""
-    have = f" ({free / 1e9:.1f} GB are free)" if free is not None and copies else ""
-    _log.warning("%s: %.1f GB to read%s%s, about %.0f s", what, size / 1e9, memory, have, size / _BYTES_A_SECOND)
-
-
-def build_generator(config: Mapping[str, Any]) -> Generator:
-    """A generator without numbers, on the meta device, to be filled with weights.
-
-    Raises:
-        ModelError: if the configuration is not that of a generator.
-    """
-    try:
-        make_code(config["tokenizer"]["code"])  # its table must not come to lie on the meta device
-        with torch.device("meta"):
-            model = Generator(**config)
-        trunk = config["trunk"]
-        positions = trunk.get("positions", "centres")
-        model.trunk.rotate = Rotation(model.scales, trunk["width"] // trunk["heads"], positions)
-    except (InputError, KeyError, TypeError, ValueError, ZeroDivisionError, RuntimeError) as error:
-        raise ModelError(f"these numbers do not describe a generator: {error}") from error
-    return model
 
 
 def _write_tokenizer(
     entry: Release, state: Mapping[str, Tensor], file: Path, target: Path, settings: dict[str, Any]
 ) -> None:
-    kind = Tokenizer if entry.kind == "vit" else MultiScaleTokenizer
+    kind = GridTokenizer if entry.kind == "vit" else PyramidTokenizer
     try:
         model = kind(**(tokenizer_settings(entry) | settings))
     except InputError as error:
@@ -171,7 +146,7 @@ def _write_generator(
         "head": {"kind": "full"},
         "scales": list(SCALES),
         "classes": class_names(),
-        "tokenizer": {"name": f"{PREFIX}{beneath.name}", "code": CODE},
+        "tokenizer": {"name": f"{UPSTREAM}{beneath.name}", "code": CODE},
         "name": entry.name,
     }
     trainer = loaded.get("trainer")
@@ -180,7 +155,7 @@ def _write_generator(
         folder.mkdir()
         state = find_state(loaded, (("trainer", "vae_local"),), file)
         _write_tokenizer(beneath, state, file, folder, settings.get("tokenizer", {}))
-    expected = build_generator(config).state_dict()
+    expected = Generator.empty(config).state_dict()
     weights = map_weights(find_state(loaded, entry.places, file), entry.table, expected, make_code(CODE), file)
     atomic.write_text(target / "config.json", json.dumps({"kind": "generator", **config}, indent=2) + "\n")
     save_weights(target / "model.safetensors", weights, dtype=None)

@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from workbench.errors import InputError
-from workbench.fit.plan import hardware
+from workbench.fit.engine.inputs import hardware
 from workbench.lattices.code import Code
 from workbench.lattices.codes.registry import make_code
 from workbench.lattices.search.exhaustive import nearest_exhaustive

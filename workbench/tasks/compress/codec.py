@@ -16,8 +16,8 @@ from workbench.coding.entropy import EntropyModel
 from workbench.coding.tables import Tables, load_tables, make_entropy_model
 from workbench.errors import InputError, ModelError
 from workbench.lattices.code import Code
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.load import default_tokenizer, load_tokenizer, tokenizers
-from workbench.models.tokenizer import Tokenizer
 
 # Quality → model. A model that is not at hand is a rung that is not offered.
 LADDER: Mapping[int, str] = MappingProxyType(
@@ -44,7 +44,7 @@ class Codec:
         InputError: if the stages of the quantizer have codebooks of different sizes.
     """
 
-    def __init__(self, tokenizer: Tokenizer, tables: Tables | None = None) -> None:
+    def __init__(self, tokenizer: GridTokenizer, tables: Tables | None = None) -> None:
         if tokenizer.weights_hash is None:
             raise ModelError(f"model {tokenizer.name!r} was never saved: save it and load it from its folder")
         if tables and (tables.weights, tables.codebook) != (tokenizer.weights_hash, tokenizer.fingerprint):
@@ -104,12 +104,12 @@ def load_codec(name: str | None = None) -> Codec:
         ModelError: if there is no such model, or its tables are damaged or belong to another one.
     """
     name = name or default_tokenizer()
-    return Codec(load_tokenizer(name), load_tables(hub.resolve(name)))
+    return Codec(load_tokenizer(name, GridTokenizer), load_tables(hub.resolve(name)))
 
 
 def qualities() -> dict[int, str]:
     """The rungs of the ladder whose models are at hand: quality → model."""
-    at_hand = {entry.name for entry in tokenizers()}
+    at_hand = {entry.name for entry in tokenizers(GridTokenizer)}
     return {quality: model for quality, model in LADDER.items() if model in at_hand}
 
 

@@ -121,9 +121,11 @@ def write_bytes(data: bytes, path: Path, *, force: bool = False) -> None:
     try:
         _refuse_present(path, force)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic.replacing(path) as file:
+        with atomic.replacing(path, force=force) as file:
             file.write(data)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        if isinstance(error, FileExistsError):
+            _refuse_present(path, force)
         raise ContainerError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
 
 

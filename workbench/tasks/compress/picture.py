@@ -32,10 +32,12 @@ import torch
 from workbench.coding.container import MAX_SIDE, Container, pack, read_container
 from workbench.errors import ContainerError, InputError, UnknownModelError
 from workbench.images.files import MAX_PIXELS
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.load import tokenizers
 from workbench.models.refine import check_effort, refine
 from workbench.progress import Progress, no_progress
 from workbench.tasks.compress.codec import Codec, load_codec
+from workbench.tasks.rehearse import rehearse_coder, rehearse_search
 
 SUFFIX = ".leech"
 # λ where nothing else is said: on photographs a little fewer bits, most of the gain in PSNR, and no loss of texture.
@@ -55,7 +57,7 @@ class Compressed:
         indices: The tokens, int64, shape (depth, h, w).
         fixed_bits: Bits of the tokens where every codeword costs the same, without a header.
         model_bits: Code length by the entropy model, in bits; the payload is this long up to 8 bits.
-        seconds: Wall time of tokenizer and coder together.
+        seconds: Wall time of tokenizer and coder together, without loading and compiling.
         note: What there is to say of a target that was asked for.
     """
 
@@ -89,7 +91,7 @@ class Decompressed:
         image: uint8, shape (H, W, 3).
         container: What stood in the file.
         indices: The tokens, int64, shape (depth, h, w).
-        seconds: Wall time of coder and tokenizer together.
+        seconds: Wall time of coder and tokenizer together, without loading and compiling.
     """
 
     image: np.ndarray = field(repr=False)
@@ -121,7 +123,6 @@ def compress_image(
         InputError: if the picture or the entropy model is not accepted.
         ModelError: if the model has no tables for that entropy model.
     """
-    start = time.perf_counter()
     model = codec.entropy_model(entropy or codec.entropies[0])
     tokenizer = codec.tokenizer
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
@@ -131,9 +132,12 @@ def compress_image(
             f"a picture of {image.shape[1]}×{image.shape[0]} pixels does not go into a {SUFFIX} file, whose sides are "
             f"at most {MAX_SIDE}: cut it"
         )
+    rehearse_search(tokenizer, ranked=check_effort(effort) > 0)
+    rehearse_coder(model, codec.depth, candidates=effort > 0)
+    start = time.perf_counter()
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
     own = tokenizer.tokenize(pixels)
-    if check_effort(effort):
+    if effort:
         own = refine(tokenizer, pixels[0], own[0], effort=effort, rate=model, trade=trade, progress=progress).indices[
             None
         ]
@@ -198,9 +202,11 @@ def decompress_image(
         ContainerError: if the file is damaged, or was made with another model, codebook or tables.
         ModelError: if the model is not at hand.
     """
-    start = time.perf_counter()
     container = read_leech(source, max_pixels=max_pixels)
     codec = _matching(container, codec or _codec_of(container, model))
+    if container.entropy in codec.entropies:
+        rehearse_coder(codec.entropy_model(container.entropy), codec.depth)
+    start = time.perf_counter()
     indices = _decode(container, codec)
     tokens = codec.tokenizer.from_planes(torch.from_numpy(indices)[None])
     pixels = codec.tokenizer.detokenize(tokens, size=(container.height, container.width))[0]
@@ -245,7 +251,7 @@ def _codec_of(container: Container, model: str | None) -> Codec:
 
     The name in a file is a claim of a stranger's: it may name a model at hand, and never a path or a download.
     """
-    if model is None and not any(entry.name == container.model for entry in tokenizers()):
+    if model is None and not any(entry.name == container.model for entry in tokenizers(GridTokenizer)):
         raise UnknownModelError(
             f"the file was made with model {container.model!r}, which is not at hand: say where it is with --model"
         )

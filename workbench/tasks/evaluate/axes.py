@@ -37,7 +37,7 @@ from workbench.images.examples import list_examples
 from workbench.images.sources import Source, open_source
 from workbench.metrics.usage import UsageCounter
 from workbench.models.load import Pair
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 from workbench.models.sampling import CONTROL_PRESETS, Controls
 from workbench.models.tokenizer import Tokenizer
 from workbench.tasks.compare import CODES, compare_codes
@@ -241,7 +241,7 @@ def training_axis(
 
 
 def schedule_axis(
-    tokenizer: MultiScaleTokenizer,
+    tokenizer: PyramidTokenizer,
     train: Sequence[str],
     held_out: Sequence[str],
     *,

@@ -24,7 +24,7 @@ from workbench.coding.static import Static, fit_static
 from workbench.coding.tables import load_tables
 from workbench.errors import InputError
 from workbench.images.sources import Source
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.tokenizer import Tokenizer, as_images
 from workbench.progress import Progress, no_progress
 from workbench.tasks.compress.codec import Codec
@@ -93,7 +93,6 @@ def fit_table(
     Raises:
         InputError: if no picture can be read.
     """
-    several = isinstance(tokenizer, MultiScaleTokenizer)
     total = min(len(source), limit or len(source))
     seen: set[bytes] = set()
     tokens = pictures = 0
@@ -101,14 +100,14 @@ def fit_table(
     def grids() -> Iterator[np.ndarray]:
         nonlocal tokens, pictures
         for sample in islice(source, limit):
-            picture = tokenizer.fit(sample.image) if several else sample.image
+            picture = tokenizer.prepare(sample.image)
             planes = _planes(tokenizer.tokenize(as_images(picture))[0].cpu().numpy())
             seen.add(_digest(picture))
             tokens, pictures = tokens + planes.size, pictures + 1
             progress(pictures / total, f"{tokenizer.name}: tokens of {pictures} of {total} pictures")
             yield planes
 
-    period = 1 if several else int(tokenizer.config["body"].get("period", 1))
+    period = 1 if tokenizer.scales else int(tokenizer.config["body"].get("period", 1))
     levels = fit_static(grids(), tokenizer.words, period=period)
     names = ", ".join(path.name for path in source.paths)
     return FittedTable(Static(levels), Counted(f"{pictures:,} pictures of {names}", tokens), frozenset(seen))
@@ -125,7 +124,7 @@ def table_beside(tokenizer: Tokenizer, name: str) -> FittedTable | None:
         ModelError: if the tables are damaged or belong to another model.
     """
     tables = None if name.startswith("upstream:") else load_tables(hub.resolve(name))
-    if tables is None or tables.levels is None:
+    if tables is None or tables.levels is None or not isinstance(tokenizer, GridTokenizer):
         return None
     counted = Counted(tables.pictures or "the pictures that the model's card names", tables.tokens)
     return FittedTable(Codec(tokenizer, tables).entropy_model("static"), counted)

@@ -23,7 +23,6 @@ from workbench.metrics.distortion import measure
 from workbench.metrics.distribution import Moments, frechet_distance
 from workbench.metrics.perceptual import FeatureDistance
 from workbench.metrics.usage import Usage, UsageCounter
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer
 from workbench.progress import Progress, no_progress
 from workbench.tasks.evaluate.fitted_table import Counted, FittedTable
@@ -99,7 +98,7 @@ def evaluate_reconstruction(
     pixels = pictures = 0
     coded = 0.0  # bits under the table
     for sample in islice(source, limit):
-        original = tokenizer.fit(sample.image) if isinstance(tokenizer, MultiScaleTokenizer) else sample.image
+        original = tokenizer.prepare(sample.image)
         result = tokenizer.reconstruct(original)
         values, _ = measure(original, result.image, others=others)
         for name, value in values.items():
@@ -142,9 +141,8 @@ def _protocol(
     spaces: Sequence[FeatureSpace],
     table: FittedTable | None,
 ) -> str:
-    several = isinstance(tokenizer, MultiScaleTokenizer)
-    size = f"as centre squares of {tokenizer.side} pixels (Lanczos)" if several else "at full size"
-    said = [f"{pictures} pictures {size}, compared after rounding to uint8, PSNR, SSIM and MS-SSIM in float64"]
+    taken = tokenizer.describe().pictures
+    said = [f"{pictures} pictures {taken}, compared after rounding to uint8, PSNR, SSIM and MS-SSIM in float64"]
     if perceptual:
         names = ", ".join(distance.name for distance in perceptual)
         said.append(f"perceptual distances ({names}) on whole pictures, in tiles above 1024 pixels, float32")

@@ -49,7 +49,7 @@ def embed_source(
     def batches() -> Iterator[np.ndarray]:
         samples = iter(source)
         while batch := list(islice(samples, BATCH)):
-            pictures = np.stack([pair.tokenizer.fit(each.image) for each in batch])
+            pictures = np.stack([pair.tokenizer.prepare(each.image) for each in batch])
             found = [-1 if each.label is None else each.label for each in batch]
             also(pictures, np.array(found))
             labels.extend(found)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from workbench.errors import InputError, did_you_mean
+from workbench.lattices.codes.registry import code_family
 from workbench.lattices.geometry import cap_bound, direction_error, least_distance, second_moment
 from workbench.quantizers.bsq import BinaryQuantizer
 from workbench.quantizers.composite import ProductQuantizer
@@ -231,7 +232,8 @@ def _least_distance(
     """Least distance at norm 1, whether it is exact, how it was found, and a note for the reader."""
     if isinstance(quantizer, LatticeQuantizer):
         found = least_distance(quantizer.code, every_pair=every_pair, seed=seed)
-        return found.value, found.exact, found.how, _NOTES.get(quantizer.name, "")
+        family = code_family(quantizer.code.name)
+        return found.value, found.exact, found.how, family.note if family else ""
     if isinstance(quantizer, BinaryQuantizer):
         how = "corners of a cube that differ in one sign"
         return 2 / math.sqrt(quantizer.dimension), True, how, _NOTES[quantizer.name]
@@ -245,16 +247,10 @@ def _least_distance(
 
 
 _NOTES = {
-    "leech": "the first shell of Λ24: octads and signs from one Golay code",
-    "leech-published": "the published table: its octads and its signs come from two different Golay codes, so words of "
-    "the two shapes come as close as √3/2 where a true shell has 1",
-    "leech-shell3": "the second shell of Λ24",
     "bsq": "cells are the orthants: all alike, and far from round",
     "lfq": "the directions of bsq; the input is not projected, and before scaling to norm 1 the least distance is 2",
     "fsq": "a grid in a box, no sphere: distances and errors are in the box [-1, 1]^D, one step is 2/L; its error is "
     "exact for uniform points of the box and not comparable with the others",
     "vq": "learned: its geometry depends on its weights",
     "product": "a product of spheres: directions whose three parts differ in norm pay for it",
-    "random": "uniform directions, seed 0",
-    "fibonacci": "a Kronecker sequence with steps of a generalised golden ratio, mapped to the sphere",
 }

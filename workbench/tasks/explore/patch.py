@@ -10,7 +10,6 @@ import torch
 
 from workbench.errors import InputError
 from workbench.models.conv import ConvEncoder
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer, as_images
 
 
@@ -49,7 +48,7 @@ def patch_vector(image: np.ndarray, tokenizer: Tokenizer, *, x: int, y: int) -> 
     height, width = image.shape[:2]
     if not (0 <= x < width and 0 <= y < height):
         raise InputError(f"pixel ({x}, {y}) is outside a picture of {width}×{height}")
-    if tokenizer.window is not None or isinstance(tokenizer, MultiScaleTokenizer):
+    if tokenizer.window is not None or tokenizer.scales:
         raise InputError(f"model {tokenizer.name!r} has no vector of its own for a patch; choose a convolutional one")
     factor, halo = tokenizer.factor, max(cast(ConvEncoder, tokenizer.encoder).halo, 1)
     row, column = y // factor, x // factor
@@ -60,6 +59,6 @@ def patch_vector(image: np.ndarray, tokenizer: Tokenizer, *, x: int, y: int) -> 
     near = as_images(np.ascontiguousarray(image[rows, columns])).float() / 255
     over = [-side % factor for side in near.shape[-2:]]
     near = torch.nn.functional.pad(near, (0, over[1], 0, over[0]), mode="replicate")
-    vector = tokenizer.encode(near)[0, :, row - top, column - left].double().numpy()
+    vector = tokenizer.encode(near.to(tokenizer.device))[0, :, row - top, column - left].double().cpu().numpy()
     pixels = image[row * factor : (row + 1) * factor, column * factor : (column + 1) * factor]
     return Patch(row, column, pixels.copy(), vector)

@@ -26,7 +26,6 @@ from workbench.errors import ImageError, InputError
 from workbench.fit.engine.journal import read_log
 from workbench.images.sources import Source
 from workbench.metrics.usage import ClassUse, UsageCounter
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer, as_images
 from workbench.progress import Progress
 from workbench.tasks.explore.code import CODES, shape_labels, view_code
@@ -156,9 +155,7 @@ def stream_usage(source: Source, tokenizer: Tokenizer, *, limit: int | None = No
         raise InputError(f"at least one picture has to be counted, got a limit of {limit}")
     total = min(len(source), limit or len(source))
     counter = UsageCounter(tokenizer.words)
-    scales = {}
-    if isinstance(tokenizer, MultiScaleTokenizer):
-        scales = {scale: UsageCounter(tokenizer.words) for scale in tokenizer.quantizer.scales}
+    scales = {scale: UsageCounter(tokenizer.words) for scale in tokenizer.scales}
     kept: list[Kept] = []
     passed_over: list[tuple[str, str]] = []
     pictures = 0
@@ -193,15 +190,9 @@ def stream_usage(source: Source, tokenizer: Tokenizer, *, limit: int | None = No
 
 def _tokens(image: np.ndarray, tokenizer: Tokenizer) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
     """The picture as the model takes it, its token grids, coarse to fine, and the one that is shown over it."""
-    if not isinstance(tokenizer, MultiScaleTokenizer):
-        planes = list(tokenizer.to_planes(tokenizer.tokenize(as_images(image)))[0].numpy())
-        return image, planes, planes[0]
-    image = tokenizer.fit(image)
-    row = tokenizer.tokenize(as_images(image))[0]
-    sides = tokenizer.quantizer.scales
-    pieces = row.split([side**2 for side in sides])
-    grids = [piece.reshape(side, side).numpy() for piece, side in zip(pieces, sides, strict=True)]
-    return image, grids, grids[-1]
+    image = tokenizer.prepare(image)
+    grids = [grid[0].cpu().numpy() for grid in tokenizer.grids(tokenizer.tokenize(as_images(image)))]
+    return image, grids, next(grid for grid in grids if grid.shape == grids[-1].shape)
 
 
 def highlight(picture: Kept, word: int) -> np.ndarray:

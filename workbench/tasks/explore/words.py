@@ -24,7 +24,6 @@ import numpy as np
 import torch
 
 from workbench.errors import InputError
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
 from workbench.models.tokenizer import Tokenizer
 from workbench.tasks.explore.code import CODES, shape_labels
 
@@ -74,9 +73,8 @@ def decode_words(
         InputError: if an index is out of range.
     """
     factor = tokenizer.factor
-    side = _GRID if tokenizer.window is None else tokenizer.window // factor
-    if isinstance(tokenizer, MultiScaleTokenizer):
-        side = tokenizer.quantizer.side
+    whole = tokenizer.side or tokenizer.window  # pixels
+    side = _GRID if whole is None else whole // factor
     middle = slice(side // 2 * factor, (side // 2 + 1) * factor)
     base = getattr(tokenizer.quantizer, "base", tokenizer.quantizer)
     batch = max(1, _BATCH * _GRID**2 // side**2)

@@ -4,26 +4,25 @@
 whole Leech shell (`leech.py`), and of equal scores the lowest row counts. Kernels for numba: one point, one thread.
 """
 
+# ruff: noqa: ANN001, ANN201, ANN202 - numba infers the types
+
 __all__ = ["best_of_all", "best_of_octad", "best_of_pairs", "best_of_triple", "score_triples", "to_fixed_point"]
 
 import math
-from typing import no_type_check
 
-import numba
 import numpy as np
 
 from workbench.lattices.codes.leech import SHAPE_STARTS
+from workbench.lattices.golay.code import NUM_OCTADS, NUM_WORDS
+from workbench.lattices.jit import kernel
 
-_JIT = {"nogil": True, "cache": True, "error_model": "numpy"}
-_INLINE = {**_JIT, "forceinline": True}  # a plan is a hundred words long: no call should have to pass it
 _THREES, _FOURS = SHAPE_STARTS[1:3]
 _NONE, _ALL = -(1 << 62), 1 << 62
 _POWERS = 2.0 ** np.arange(-600, 601)
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})
-@no_type_check  # shape checking would wrap what numba compiles
-def to_fixed_point(x, y) -> None:  # noqa: ANN001
+@kernel(fastmath={"nnan", "nsz"})
+def to_fixed_point(x, y) -> None:
     """Write the finite row x, shape (24,), into y as `fixed_point` does."""
     greatest = 0.0
     for p in range(len(x)):
@@ -36,8 +35,8 @@ def to_fixed_point(x, y) -> None:  # noqa: ANN001
         y[p] = np.int64(np.rint(np.float64(x[p]) * one * other))
 
 
-@numba.njit(**_INLINE)
-def best_of_triple(y, plan, c, i, j):  # noqa: ANN001, ANN201
+@kernel(inline=True)
+def best_of_triple(y, plan, c, i, j):
     """Score and row of the best of the 192 words (∓3, ±1²³) of class c, ranks i and j."""
     s0, least0, most0 = _brick(y, plan, 0, 8 * c + i)
     s1, least1, most1 = _brick(y, plan, 1, 8 * c + j)
@@ -60,12 +59,12 @@ def best_of_triple(y, plan, c, i, j):  # noqa: ANN001, ANN201
     gain = gain0 if at0 else gain2
     gain = gain1 if at1 else gain
     signs = (flip0 if at0 else s0 < 0) + 2 * (flip1 if at1 else s1 < 0) + 4 * (flip2 if at2 else s2 < 0)
-    row = _THREES + 4096 * (entry & 31) + plan.messages[c, i, j, signs]
+    row = _THREES + NUM_WORDS * (entry & 31) + plan.messages[c, i, j, signs]
     return abs(s0) + abs(s1) + abs(s2) + gain, row
 
 
-@numba.njit(**_JIT)
-def _best_of_signs(s0, least0, most0, s1, least1, most1, s2, least2, most2, messages):  # noqa: ANN001, ANN202
+@kernel(inline=True)
+def _best_of_signs(s0, least0, most0, s1, least1, most1, s2, least2, most2, messages):
     """The same where some are equal: all eight choices of signs in turn."""
     best, row = _NONE, 0
     for signs in range(8):
@@ -76,14 +75,14 @@ def _best_of_signs(s0, least0, most0, s1, least1, most1, s2, least2, most2, mess
         total, least = total + s, min(least, entry)
         score = total - 4 * (least >> 5)
         if score >= best:
-            candidate = _THREES + 4096 * (least & 31) + messages[signs]
+            candidate = _THREES + NUM_WORDS * (least & 31) + messages[signs]
             if score > best or candidate < row:
                 best, row = score, candidate
     return best, row
 
 
-@numba.njit(**_INLINE)
-def _brick(y, plan, b, slot):  # noqa: ANN001, ANN202
+@kernel(inline=True)
+def _brick(y, plan, b, slot):
     """Sum of a brick's signed entries, and the least of them, and of their opposites.
 
     Entries come 32-fold plus their position: of equal ones the first position is the least.
@@ -98,8 +97,8 @@ def _brick(y, plan, b, slot):  # noqa: ANN001, ANN202
     return total, least, most
 
 
-@numba.njit(**_INLINE)
-def best_of_octad(y, octads, o):  # noqa: ANN001, ANN201
+@kernel(inline=True)
+def best_of_octad(y, octads, o):
     """Score and row of the best word (±2⁸) on octad o.
 
     A zero counts as minus, which stands first in the order. An odd number of minus signs is made even at a least
@@ -118,11 +117,11 @@ def best_of_octad(y, octads, o):  # noqa: ANN001, ANN201
     odd = (parity ^ parity >> 1) & 1
     rank = least & 31
     signs ^= odd * (128 >> (rank if rank < 8 else 23 - rank))
-    return 2 * total - 4 * odd * (least >> 5), 759 * (signs >> 1) + o
+    return 2 * total - 4 * odd * (least >> 5), NUM_OCTADS * (signs >> 1) + o
 
 
-@numba.njit(**_JIT)
-def best_of_pairs(y):  # noqa: ANN001, ANN201
+@kernel(inline=True)
+def best_of_pairs(y):
     """Score and row of the best word (±4²)."""
     one, two = 0, -1
     for p in range(1, 24):
@@ -135,9 +134,8 @@ def best_of_pairs(y):  # noqa: ANN001, ANN201
     return 4 * (abs(y[one]) + abs(y[two])), _FOURS + 4 * pair + 2 * (y[first] > 0) + (y[second] > 0)
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
-def score_triples(y, plan, scores) -> None:  # noqa: ANN001
+@kernel
+def score_triples(y, plan, scores) -> None:
     """Write the best score of every triple (64 · class + 8 · i + j) into `scores`, shape (512,)."""
     plain, threes = np.empty((3, 64), np.int64), np.empty((3, 64), np.int64)
     for b in range(3):
@@ -152,12 +150,12 @@ def score_triples(y, plan, scores) -> None:  # noqa: ANN001
         scores[triple] = max(first + plain[2, three], plain[0, one] + plain[1, two] + threes[2, three])
 
 
-@numba.njit(**_JIT)
-def best_of_all(y, plan):  # noqa: ANN001, ANN201
+@kernel(inline=True)
+def best_of_all(y, plan):
     """Row of the best word of all shapes that take part; some ten microseconds."""
     best, row = _NONE, 0
     if plan.shapes[0]:
-        for o in range(759):
+        for o in range(NUM_OCTADS):
             score, candidate = best_of_octad(y, plan.octads, o)
             if score > best or (score == best and candidate < row):
                 best, row = score, candidate

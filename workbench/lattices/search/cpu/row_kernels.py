@@ -8,17 +8,14 @@ Source: Conway and Sloane, "Sphere Packings, Lattices and Groups", chapter 20.
 
 __all__ = ["nearest_bw16", "nearest_e8", "nearest_k12", "sign_rank"]
 
-from typing import no_type_check
-
-import numba
 import numpy as np
 
-_JIT = {"nogil": True, "cache": True, "error_model": "numpy"}
+from workbench.lattices.jit import kernel
+
 _NONE = np.int64(-(1 << 62))
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
+@kernel
 def sign_rank(y: np.ndarray, places: np.ndarray, wrong: bool, least: int) -> int:
     """Rank of the best signs on the places among those of their parity; of equals the lowest.
 
@@ -42,8 +39,7 @@ def sign_rank(y: np.ndarray, places: np.ndarray, wrong: bool, least: int) -> int
     return rank
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
+@kernel
 def _best_pair(y: np.ndarray) -> tuple[int, int]:
     """The best of all `(±1², 0^(D−2))`: score, and rank by positions, then signs."""
     dimension = y.shape[0]
@@ -59,8 +55,7 @@ def _best_pair(y: np.ndarray) -> tuple[int, int]:
     return abs(y[first]) + abs(y[second]), 4 * pair + 2 * int(y[i] > 0) + int(y[j] > 0)
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
+@kernel
 def nearest_e8(rows: np.ndarray, out: np.ndarray, start: int, stop: int) -> None:
     """Write the index in `e8` of rows start … stop, int64, shape (N, 8)."""
     places = np.arange(8)
@@ -79,8 +74,7 @@ def nearest_e8(rows: np.ndarray, out: np.ndarray, start: int, stop: int) -> None
             out[n] = sign_rank(y, places, wrong, least)
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
+@kernel
 def nearest_bw16(rows: np.ndarray, out: np.ndarray, start: int, stop: int, words: np.ndarray) -> None:
     """Write the index in `bw16` of rows start … stop, int64, shape (N, 16); words as `words_bw16`."""
     num_words = words.shape[0]
@@ -104,8 +98,7 @@ def nearest_bw16(rows: np.ndarray, out: np.ndarray, start: int, stop: int, words
         out[n] = 128 * num_words + pair if 2 * pair_score > best else index
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
+@kernel
 def nearest_k12(rows: np.ndarray, out: np.ndarray, start: int, stop: int) -> None:
     """Write the index in `k12` of rows start … stop, int64, shape (N, 12), their axes already multiplied in."""
     powers = np.empty((6, 3), dtype=np.int64)  # products with 1, ω, ω²

@@ -1,90 +1,101 @@
-"""Searches for all codes but the first shell of Λ24: by shape where a code has shapes, else tiled.
+"""Searches on the CPU for codes with a structure: arrays in, arrays out, on our own threads; torch is not needed.
 
-The kernels of `row_kernels.py` and `shell3_kernel.py` take rows as exact integers, on our own threads. They run on the
-CPU; on other devices the small codes are compared with every codeword, which such devices are made for, and only the
-second shell, too large for that, comes back to the CPU.
+The first shell of Λ24 is searched in floats, and decided in integers where rounding could matter (`screen.py`). The
+others take rows as exact integers (`row_kernels.py`, `shell3.py`).
 """
 
-__all__ = ["nearest_other"]
+__all__ = ["nearest_on_cpu"]
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
-from torch import Tensor
 
-from workbench.lattices.code import Code
-from workbench.lattices.codes.barnes_wall import bw16, words_bw16
+from workbench.lattices.codes.barnes_wall import words_bw16
 from workbench.lattices.codes.coxeter_todd import k12
-from workbench.lattices.codes.e8 import e8
-from workbench.lattices.codes.leech_shell3 import SecondShell, search_tables
+from workbench.lattices.codes.leech_shell3 import search_tables
+from workbench.lattices.codes.registry import LeechShapes, Structure
 from workbench.lattices.pool import run_split
-from workbench.lattices.search.fixed import fixed_point
-from workbench.lattices.search.tiled import nearest_tiled
+from workbench.lattices.search.fixed import fixed_point_array
 
 _CHUNK = 1 << 16  # rows at a time, so that their integers stay small beside them
 
 
-def nearest_other(x: Float[Tensor, "n D"], code: Code, *, first_row: int = 0) -> Int[Tensor, " n"]:
+def nearest_on_cpu(
+    x: Float[np.ndarray, "n D"], structure: LeechShapes | Structure, *, first_row: int = 0
+) -> Int[np.ndarray, " n"]:
     """Return the index of the nearest codeword for each row, int64; a tie goes to the lowest.
 
     Args:
-        x: Finite rows of any floating dtype.
-        code: Which codewords.
+        x: Rows, float32 or float64, C-contiguous.
+        structure: Of the code.
         first_row: What to call row 0 in the error.
 
     Raises:
         InputError: if a row has an entry that is not finite, naming the first such row.
     """
-    if isinstance(code, SecondShell):
-        return _run(x, _search_shell3, first_row).to(x.device)
-    if x.device.type == "cpu":
-        for known, search in ((e8, _search_e8), (bw16, _search_bw16), (k12, _search_k12)):
-            if code is known():
-                return _run(x, search, first_row)
-    return nearest_tiled(x, code, first_row=first_row)
+    found = np.empty(len(x), np.int64)
+    if isinstance(structure, LeechShapes):
+        _search_leech(x, found, structure, first_row)
+        return found
+    for start in range(0, len(x), _CHUNK):
+        part = x[start : start + _CHUNK]
+        if structure is Structure.COXETER_TODD:
+            part = part.astype(np.float64) * np.array(k12().axes)
+        rows = fixed_point_array(part, first_row=first_row + start)
+        _SEARCHES[structure](rows, found[start : start + _CHUNK])
+    return found
 
 
-def _run(x: Tensor, search: Callable[[Tensor, int], Tensor], first_row: int) -> Tensor:
-    parts = [search(part.cpu(), first_row + i * _CHUNK) for i, part in enumerate(x.split(_CHUNK))]
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
+def _search_leech(x: np.ndarray, found: np.ndarray, structure: LeechShapes, first_row: int) -> None:
+    from workbench.lattices.search.cpu.screen import search_rows
+    from workbench.lattices.search.cpu.walk import plan_of
+
+    plan = plan_of(*structure)
+    bad: list[int] = []
+
+    def search(start: int, stop: int) -> None:
+        row = search_rows(x, start, stop, found, plan)
+        if row >= 0:
+            bad.append(row)
+
+    run_split(search, len(x), block=16)
+    if bad:
+        fixed_point_array(x[min(bad) : min(bad) + 1], first_row=first_row + min(bad))
 
 
-def _search_e8(x: Tensor, first_row: int) -> Tensor:
+def _search_e8(rows: np.ndarray, found: np.ndarray) -> None:
     from workbench.lattices.search.cpu.row_kernels import nearest_e8
 
-    rows, out = _integers(x, first_row)
-    run_split(lambda start, stop: nearest_e8(rows, out, start, stop), len(rows), block=1024)
-    return torch.from_numpy(out)
+    run_split(lambda start, stop: nearest_e8(rows, found, start, stop), len(rows), block=1024)
 
 
-def _search_bw16(x: Tensor, first_row: int) -> Tensor:
+def _search_bw16(rows: np.ndarray, found: np.ndarray) -> None:
     from workbench.lattices.search.cpu.row_kernels import nearest_bw16
 
-    rows, out = _integers(x, first_row)
     words = words_bw16()
-    run_split(lambda start, stop: nearest_bw16(rows, out, start, stop, words), len(rows), block=256)
-    return torch.from_numpy(out)
+    run_split(lambda start, stop: nearest_bw16(rows, found, start, stop, words), len(rows), block=256)
 
 
-def _search_k12(x: Tensor, first_row: int) -> Tensor:
+def _search_k12(rows: np.ndarray, found: np.ndarray) -> None:
     from workbench.lattices.search.cpu.row_kernels import nearest_k12
 
-    rows, out = _integers(x.double() * torch.tensor(k12().axes, dtype=torch.float64), first_row)
-    run_split(lambda start, stop: nearest_k12(rows, out, start, stop), len(rows), block=256)
-    return torch.from_numpy(out)
+    run_split(lambda start, stop: nearest_k12(rows, found, start, stop), len(rows), block=256)
 
 
-def _search_shell3(x: Tensor, first_row: int) -> Tensor:
+def _search_shell3(rows: np.ndarray, found: np.ndarray) -> None:
     from workbench.lattices.search.cpu.shell3 import nearest_shell3
 
-    rows, out = _integers(x, first_row)
     tables = search_tables()
-    run_split(lambda start, stop: nearest_shell3(rows, out, start, stop, *tables), len(rows), block=16)
-    return torch.from_numpy(out)
+    run_split(lambda start, stop: nearest_shell3(rows, found, start, stop, *tables), len(rows), block=16)
 
 
-def _integers(x: Tensor, first_row: int) -> tuple[np.ndarray, np.ndarray]:
-    rows = fixed_point(x.detach(), first_row=first_row).contiguous().numpy()
-    return rows, np.empty(len(rows), dtype=np.int64)
+_SEARCHES: Mapping[Structure, Callable[[np.ndarray, np.ndarray], None]] = MappingProxyType(
+    {
+        Structure.E8: _search_e8,
+        Structure.BARNES_WALL: _search_bw16,
+        Structure.COXETER_TODD: _search_k12,
+        Structure.SECOND_SHELL: _search_shell3,
+    }
+)

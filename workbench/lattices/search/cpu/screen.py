@@ -9,21 +9,15 @@ Rounding: a score is a sum of at most ten roundings of numbers below 5·Σ|x|, s
 2⁻¹⁷·Σ|x| stand in the right order.
 """
 
+# pyright: reportReturnType=false - to numba every integer has 64 bits
+# ruff: noqa: ANN001 - numba infers the types
+
 __all__ = ["search_rows"]
 
-from typing import no_type_check
-
-import numba
 import numpy as np
 
-from workbench.lattices.search.cpu.decide import (
-    best_of_all,
-    best_of_octad,
-    best_of_pairs,
-    best_of_triple,
-    to_fixed_point,
-)
-from workbench.lattices.search.cpu.registers import (
+from workbench.lattices.jit import kernel
+from workbench.lattices.lanes import (
     LANES,
     choose,
     larger,
@@ -34,10 +28,15 @@ from workbench.lattices.search.cpu.registers import (
     store,
     times_plus,
 )
+from workbench.lattices.search.cpu.decide import (
+    best_of_all,
+    best_of_octad,
+    best_of_pairs,
+    best_of_triple,
+    to_fixed_point,
+)
 from workbench.lattices.search.cpu.walk import HALVES, OCTAD_ENTRIES, OCTAD_TABLE, RESULTS, ROWS, WORD_TABLE
 
-_JIT = {"nogil": True, "cache": True, "error_model": "numpy"}
-_INLINE = {**_JIT, "forceinline": True}
 _BEST, _SECOND, _CELL, _SUM = RESULTS, RESULTS + 1, RESULTS + 2, RESULTS + 3
 _MIXED_CELLS, _EVEN_CELLS, _BRICK_CELLS, _PAIR_CELL = 64, 148, 169, 172
 _TOLERANCE = np.float32(2.0**-17)
@@ -47,9 +46,8 @@ _RANK_OF_BIT[1 << np.arange(8)] = np.arange(8)
 _SAFE = np.float32(2.0**60)  # a sum of |x| between this and its inverse leaves float32 sums far from their limits
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
-def search_rows(x, start, stop, found, plan) -> int:  # noqa: ANN001
+@kernel
+def search_rows(x, start, stop, found, plan) -> int:
     """Write the nearest codeword of rows start … stop of x, float32 or float64 (n, 24), into `found`.
 
     Returns:
@@ -83,9 +81,8 @@ def search_rows(x, start, stop, found, plan) -> int:  # noqa: ANN001
     return -1
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
-def _fill(x, block, count, work, plan, row, same) -> int:  # noqa: ANN001
+@kernel
+def _fill(x, block, count, work, plan, row, same) -> int:
     """Bring a block of rows into the workspace, scaled where needed; returns a row that is not finite, or -1."""
     for v in range(count):
         for p in range(24):
@@ -121,17 +118,15 @@ def _fill(x, block, count, work, plan, row, same) -> int:  # noqa: ANN001
     return -1
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
-def _clear(work) -> None:  # noqa: ANN001
+@kernel
+def _clear(work) -> None:
     store(work, _BEST, spread(_MINUS_INFINITY))
     store(work, _SECOND, spread(_MINUS_INFINITY))
     store(work, _CELL, spread(np.float32(-1.0)))
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
-def _tabulate_half(work, start, row, patterns) -> None:  # noqa: ANN001
+@kernel
+def _tabulate_half(work, start, row, patterns) -> None:
     """Sum, least and greatest of four signed entries, for every pattern of signs."""
     for pattern in range(patterns):
         a, b, c, d = load(work, start), load(work, start + 1), load(work, start + 2), load(work, start + 3)
@@ -144,9 +139,8 @@ def _tabulate_half(work, start, row, patterns) -> None:  # noqa: ANN001
         store(work, row + 3 * pattern + 2, larger(larger(a, b), larger(c, d)))
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
-def _tabulate_words(work, b, folded) -> None:  # noqa: ANN001
+@kernel
+def _tabulate_words(work, b, folded) -> None:
     """T and D of a brick's folded patterns."""
     _tabulate_half(work, 8 * b, HALVES, 16)
     _tabulate_half(work, 8 * b + 4, HALVES + 48, 8)
@@ -163,9 +157,8 @@ def _tabulate_words(work, b, folded) -> None:  # noqa: ANN001
         store(work, out + 1, larger(times_plus(least, -four, total), times_plus(most, four, -total)) - plain)
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
-def _search_words(work) -> None:  # noqa: ANN001
+@kernel
+def _search_words(work) -> None:
     """All words (∓3, ±1²³): a cell is a class and a rank of the first brick, over the ranks of the second."""
     best, second, cell = load(work, _BEST), load(work, _SECOND), load(work, _CELL)
     for c in range(8):
@@ -186,9 +179,8 @@ def _search_words(work) -> None:  # noqa: ANN001
     store(work, _CELL, cell)
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
-def _tabulate_octads(work, start, table, plan) -> None:  # noqa: ANN001
+@kernel
+def _tabulate_octads(work, start, table, plan) -> None:
     """Best sums with an even and with an odd number of minus signs: 28 duos and 35 quads of a brick."""
     for duo in range(28):
         a, b = load(work, start + plan.duos[duo, 0]), load(work, start + plan.duos[duo, 1])
@@ -205,9 +197,8 @@ def _tabulate_octads(work, start, table, plan) -> None:  # noqa: ANN001
         store(work, table + 56 + 2 * quad + 1, odd)
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
-def _search_octads(work, plan) -> None:  # noqa: ANN001
+@kernel
+def _search_octads(work, plan) -> None:
     """All words (±2⁸): cells of four pairs of duos with a quad, of two quads, and of a whole brick."""
     best, second, cell = load(work, _BEST), load(work, _SECOND), load(work, _CELL)
     for m in range(84):
@@ -249,9 +240,8 @@ def _search_octads(work, plan) -> None:  # noqa: ANN001
     store(work, _CELL, cell)
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
-def _search_pairs(work) -> None:  # noqa: ANN001
+@kernel
+def _search_pairs(work) -> None:
     """All words (±4²): four times the two greatest entries; one cell."""
     most = magnitude(load(work, 0))
     next_most = spread(_MINUS_INFINITY)
@@ -267,9 +257,8 @@ def _search_pairs(work) -> None:  # noqa: ANN001
     store(work, _BEST, larger(best, top))
 
 
-@numba.njit(**_INLINE)
-@no_type_check  # shape checking would wrap what numba compiles
-def _decide(work, v, y, plan) -> int:  # noqa: ANN001
+@kernel(inline=True)
+def _decide(work, v, y, plan) -> int:
     """The nearest codeword of the point in lane v, exactly."""
     margin = _TOLERANCE * work[_SUM * LANES + v]
     if not work[_BEST * LANES + v] - work[_SECOND * LANES + v] > margin:
@@ -282,9 +271,8 @@ def _decide(work, v, y, plan) -> int:  # noqa: ANN001
     return _decide_octads(work, v, y, plan, cell - _MIXED_CELLS, margin)
 
 
-@numba.njit(**_INLINE)
-@no_type_check  # shape checking would wrap what numba compiles
-def _decide_words(work, v, y, plan, cell, margin) -> int:  # noqa: ANN001
+@kernel(inline=True)
+def _decide_words(work, v, y, plan, cell, margin) -> int:
     """The same within a cell of words: its triples are screened once more."""
     c, i = cell >> 3, cell & 7
     one = (WORD_TABLE + 2 * cell) * LANES + v
@@ -308,9 +296,8 @@ def _decide_words(work, v, y, plan, cell, margin) -> int:  # noqa: ANN001
     return row
 
 
-@numba.njit(**_INLINE)
-@no_type_check  # shape checking would wrap what numba compiles
-def _decide_octads(work, v, y, plan, cell, margin) -> int:  # noqa: ANN001
+@kernel(inline=True)
+def _decide_octads(work, v, y, plan, cell, margin) -> int:
     """The same within a cell of octads: of four pairs of duos most are ruled out once more."""
     threshold = np.float32(0.5) * (work[_BEST * LANES + v] - margin)
     open_pairs = 15

@@ -12,22 +12,20 @@ shape is tried first, so that the best score is nearly known when the others com
 Rows are the integers of `fixed.py`: every sum is exact, and of equals the lowest index answers.
 """
 
+# pyright: reportArgumentType=false, reportReturnType=false - to numba every integer has 64 bits
+
 __all__ = ["nearest_shell3"]
 
-from typing import no_type_check
-
-import numba
 import numpy as np
 
+from workbench.lattices.golay.code import NUM_DODECADS, NUM_OCTADS, NUM_WORDS
+from workbench.lattices.jit import kernel
 from workbench.lattices.search.cpu.row_kernels import sign_rank
 
-_JIT = {"nogil": True, "cache": True, "error_model": "numpy"}
 _NONE = np.int64(-(1 << 62))
-_WORDS, _DODECADS, _OCTADS = 4096, 2576, 759
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
+@kernel
 def _byte_sums(y: np.ndarray, table: np.ndarray) -> None:
     """For each byte of eight positions the sums of y over its subsets, position 0 of the byte in its highest bit."""
     for byte in range(3):
@@ -38,8 +36,7 @@ def _byte_sums(y: np.ndarray, table: np.ndarray) -> None:
                 table[byte, subset + (1 << bit)] = table[byte, subset] + value
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
+@kernel
 def _triple(values: np.ndarray) -> tuple[int, int]:
     """Sum of the three least values and the rank of their positions among triples, of equals the lowest."""
     first, second, third = -1, -1, -1
@@ -58,8 +55,7 @@ def _triple(values: np.ndarray) -> tuple[int, int]:
     return total, before + k - j - 1
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
+@kernel
 def _order_by_size(y: np.ndarray, size: np.ndarray, order: np.ndarray) -> int:
     """Write the positions in descending order of |y|; returns the bits of the positive ones, position 0 highest."""
     pluses = 0
@@ -73,8 +69,7 @@ def _order_by_size(y: np.ndarray, size: np.ndarray, order: np.ndarray) -> int:
     return pluses
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
+@kernel
 def _three_against(size: np.ndarray, order: np.ndarray, against: int) -> int:
     """Sum of the three largest |y| whose sign is not the word's: at least minus the three least of εy."""
     total, found = np.int64(0), 0
@@ -87,8 +82,7 @@ def _three_against(size: np.ndarray, order: np.ndarray, against: int) -> int:
     return total
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
+@kernel
 def _try_word(y: np.ndarray, signs: np.ndarray, m: int, total: int, starts: np.ndarray) -> tuple[int, int]:
     """Best score and row of the codewords on word m of shapes (∓3³, ±1²¹) and (±5, ±1²³); total is Σεy."""
     values = np.empty(24, dtype=np.int64)
@@ -99,12 +93,11 @@ def _try_word(y: np.ndarray, signs: np.ndarray, m: int, total: int, starts: np.n
             five = i
     least, triple = _triple(values)
     if values[five] > -least:
-        return total + 4 * values[five], starts[3] + _WORDS * five + m
-    return total - 4 * least, starts[1] + _WORDS * triple + m
+        return total + 4 * values[five], starts[3] + NUM_WORDS * five + m
+    return total - 4 * least, starts[1] + NUM_WORDS * triple + m
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
+@kernel
 def _try_dodecad(y: np.ndarray, dodecads: np.ndarray, d: int, sizes: int) -> tuple[int, int]:
     """Best score and row of the codewords on dodecad d; sizes is Σ|y| on it."""
     least, minus = abs(y[dodecads[d, 0]]), 0
@@ -112,11 +105,10 @@ def _try_dodecad(y: np.ndarray, dodecads: np.ndarray, d: int, sizes: int) -> tup
         least = min(least, abs(y[dodecads[d, k]]))
         minus += int(y[dodecads[d, k]] <= 0)
     wrong = minus % 2 == 1
-    return 2 * sizes - 4 * least * wrong, sign_rank(y, dodecads[d], wrong, least) * _DODECADS + d
+    return 2 * sizes - 4 * least * wrong, sign_rank(y, dodecads[d], wrong, least) * NUM_DODECADS + d
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
+@kernel
 def _try_octad(
     y: np.ndarray, octads: np.ndarray, off_octads: np.ndarray, o: int, sizes: int, starts: np.ndarray
 ) -> tuple[int, int]:
@@ -134,11 +126,10 @@ def _try_octad(
     four = y[off_octads[o, place]]
     wrong = minus % 2 == 0
     rank = 2 * sign_rank(y, octads[o], wrong, least) + int(four > 0)
-    return 2 * sizes - 4 * least * wrong + 4 * abs(four), starts[2] + (16 * rank + place) * _OCTADS + o
+    return 2 * sizes - 4 * least * wrong + 4 * abs(four), starts[2] + (16 * rank + place) * NUM_OCTADS + o
 
 
-@numba.njit(**_JIT)
-@no_type_check  # shape checking would wrap what numba compiles
+@kernel
 def nearest_shell3(
     rows: np.ndarray,
     out: np.ndarray,
@@ -185,36 +176,38 @@ def nearest_shell3(
         _byte_sums(y, sums)
         _byte_sums(size, sizes)
         reach = 4 * (top + second + third)
-        for m in range(_WORDS):
+        for m in range(NUM_WORDS):
             on = sums[0, masks[m, 0]] + sums[1, masks[m, 1]] + sums[2, masks[m, 2]]
             sum_on[m] = 2 * on - total
             # The entries against the signs add up to half of what is missing from Σ|y|.
             bounds[m] = sum_on[m] + max(min(reach, 2 * (all_sizes - sum_on[m])), 4 * top)
-        for word in range(_WORDS, len(masks)):
+        for word in range(NUM_WORDS, len(masks)):
             on = sizes[0, masks[word, 0]] + sizes[1, masks[word, 1]] + sizes[2, masks[word, 2]]
             sum_on[word] = on
             bounds[word] = 2 * on
-        for word in range(_WORDS + _DODECADS, len(masks)):
+        for word in range(NUM_WORDS + NUM_DODECADS, len(masks)):
             bounds[word] += 4 * top
         best, index = _NONE, np.int64(0)
-        first_word = np.argmax(bounds[:_WORDS])
-        first_dodecad = _WORDS + np.argmax(bounds[_WORDS : _WORDS + _DODECADS])
-        first_octad = _WORDS + _DODECADS + np.argmax(bounds[_WORDS + _DODECADS :])
+        first_word = np.argmax(bounds[:NUM_WORDS])
+        first_dodecad = NUM_WORDS + np.argmax(bounds[NUM_WORDS : NUM_WORDS + NUM_DODECADS])
+        first_octad = NUM_WORDS + NUM_DODECADS + np.argmax(bounds[NUM_WORDS + NUM_DODECADS :])
         for trial in range(-3, len(masks)):
             word = trial
             if trial < 0:
                 word = first_word if trial == -3 else first_dodecad if trial == -2 else first_octad
             if bounds[word] < best:
                 continue
-            if word < _WORDS:
+            if word < NUM_WORDS:
                 against = pluses ^ (masks[word, 0] << 16 | masks[word, 1] << 8 | masks[word, 2])
                 if sum_on[word] + 4 * max(_three_against(size, order, against), top) < best:
                     continue
                 score, candidate = _try_word(y, signs, word, sum_on[word], starts)
-            elif word < _WORDS + _DODECADS:
-                score, candidate = _try_dodecad(y, dodecads, word - _WORDS, sum_on[word])
+            elif word < NUM_WORDS + NUM_DODECADS:
+                score, candidate = _try_dodecad(y, dodecads, word - NUM_WORDS, sum_on[word])
             else:
-                score, candidate = _try_octad(y, octads, off_octads, word - _WORDS - _DODECADS, sum_on[word], starts)
+                score, candidate = _try_octad(
+                    y, octads, off_octads, word - NUM_WORDS - NUM_DODECADS, sum_on[word], starts
+                )
             if score > best or (score == best and candidate < index):
                 best, index = score, candidate
         out[n] = index

@@ -1,7 +1,7 @@
 """Within a cell on a GPU: the nearest codeword exactly, in fixed point (`fixed.py`), as `decide.py` finds it on a CPU.
 
 Scores are sums of int64 entries, ties go to the lowest index, and each function returns an index of `leech`. Called by
-`search_triton.py`.
+`search.py`.
 """
 
 # Triton compiles functions from their text: numbers become constants, options of a launch join its arguments.
@@ -14,10 +14,13 @@ import triton
 import triton.language as tl
 
 from workbench.lattices.codes.leech import SHAPE_STARTS
+from workbench.lattices.golay.code import NUM_OCTADS, NUM_WORDS
 from workbench.lattices.search.cuda.screen import coordinate
 
 _START3: tl.constexpr = tl.constexpr(SHAPE_STARTS[1])
 _START4: tl.constexpr = tl.constexpr(SHAPE_STARTS[2])
+_OCTADS: tl.constexpr = tl.constexpr(NUM_OCTADS)
+_WORDS: tl.constexpr = tl.constexpr(NUM_WORDS)
 _NONE: tl.constexpr = tl.constexpr(1 << 62)
 
 
@@ -56,7 +59,7 @@ def decide_words(x, n, there, count, exact, triple, places, masks, messages):
         least = tl.minimum(high0 if signs & 1 else low0, high1 if signs & 2 else low1)
         least = tl.minimum(least, high2 if signs & 4 else low2)
         score = total - 4 * (least >> 5)
-        candidate = _START3 + 4096 * (least & 31) + tl.load(messages + 8 * triple + signs)
+        candidate = _START3 + _WORDS * (least & 31) + tl.load(messages + 8 * triple + signs)
         better = (score > best) | ((score == best) & (candidate < row))
         best = tl.where(better, score, best)
         row = tl.where(better, candidate, row)
@@ -106,7 +109,7 @@ def decide_octads(x, n, there, count, exact, cell, cell_octads, octads):
         odd = (parity ^ (parity >> 1)) & 1
         rank = least & 31
         flip = odd << (7 - tl.where(rank < 8, rank, 23 - rank))
-        candidate = 759 * ((signs ^ flip) >> 1) + octad
+        candidate = _OCTADS * ((signs ^ flip) >> 1) + octad
         score = 2 * total - 4 * odd * (least >> 5)
         better = real & ((score > best) | ((score == best) & (candidate < row)))
         best = tl.where(better, score, best)

@@ -2,7 +2,7 @@
 
 Codewords are screened in *cells*: 512 triples of words (∓3, ±1²³), 108 groups of octads (±2⁸), and all pairs (±4²) as
 one. A score is the greatest inner product with a codeword of the cell, in float32; all of a block's points walk the
-same tables, in registers. Called by `search_triton.py`.
+same tables, in registers. Called by `search.py`.
 """
 
 # Triton compiles functions from their text: numbers become constants, options of a launch join its arguments.

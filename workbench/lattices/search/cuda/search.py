@@ -1,13 +1,13 @@
 """The structured search on a GPU: a point a thread, everything in registers, nothing larger than the points in memory.
 
 A program takes the points of one block, coordinate by coordinate (so that neighbours read neighbours), and walks the
-tables of `search_tables.py`. Codewords are screened in cells, in float32 (`screen_triton.py`). Where the best cell
-leads by more than all rounding the nearest codeword lies in it, and is found exactly, in int64 (`decide_triton.py`).
+tables of `tables.py`. Codewords are screened in cells, in float32 (`screen.py`). Where the best cell
+leads by more than all rounding the nearest codeword lies in it, and is found exactly, in int64 (`decide.py`).
 The other points, a few in ten thousand, are searched in integers throughout (`structured.py`). So the indices are bit
 for bit those of the exhaustive search, and do not depend on the device, the block, or the order of the points.
 
-Rounding: as in `kernel.py`; a score has at most ten roundings of numbers below 5·Σ|x|. Loops that need not be unrolled
-are not: compiling takes time in proportion to reads times operations.
+Rounding: as in `cpu/screen.py`; a score has at most ten roundings of numbers below 5·Σ|x|. Loops that need not be
+unrolled are not: compiling takes time in proportion to reads times operations.
 """
 
 # Triton compiles functions from their text: numbers become constants, options of a launch join its arguments.
@@ -24,7 +24,8 @@ import triton.language as tl
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from workbench.lattices.codes.leech import SHAPE_STARTS
+from workbench.lattices.codes.leech import SHAPE_STARTS, LeechOrder
+from workbench.lattices.codes.registry import LeechShapes
 from workbench.lattices.search.cuda.decide import decide_octads, decide_pairs, decide_words, exact_scale
 from workbench.lattices.search.cuda.screen import (
     PAIRS,
@@ -37,25 +38,25 @@ from workbench.lattices.search.cuda.screen import (
 )
 from workbench.lattices.search.cuda.tables import tables_of
 from workbench.lattices.search.fixed import fixed_point
-from workbench.lattices.search.structured import SHAPES_OF, nearest_structured
+from workbench.lattices.search.structured import nearest_structured
 
 _BLOCK = 128
 _PIECE = 1 << 20  # points whose transpose is held at a time: 100 MB
 
 
-def nearest_on_cuda(x: Float[Tensor, "n 24"], name: str, *, first_row: int = 0) -> Int[Tensor, " n"]:
-    """Return the index of the nearest codeword of `leech`, `leech-published`, `leech2`, `leech3` or `leech4`.
+def nearest_on_cuda(x: Float[Tensor, "n 24"], structure: LeechShapes, *, first_row: int = 0) -> Int[Tensor, " n"]:
+    """Return the index of the nearest codeword of a first shell of Λ24.
 
     Args:
         x: Rows, float32 or float64, on a CUDA device.
-        name: Name of the code.
+        structure: Of the code.
         first_row: What to call row 0 in the error.
 
     Raises:
         InputError: if a row has an entry that is not finite, naming the first such row.
     """
-    _, shapes = SHAPES_OF[name]
-    tables = _tables_on(name, str(x.device))
+    order, shapes = structure
+    tables = _tables_on(order, str(x.device))
     found = torch.empty(len(x), dtype=torch.int64, device=x.device)
     with torch.cuda.device_of(x):
         for start in range(0, len(x), _PIECE):
@@ -80,13 +81,13 @@ def nearest_on_cuda(x: Float[Tensor, "n 24"], name: str, *, first_row: int = 0) 
         if bool(bad.any()):
             row = int(close[bad][0])
             fixed_point(x[row : row + 1], first_row=first_row + row)
-        found[close] = nearest_structured(rows, name)
+        found[close] = nearest_structured(rows, structure)
     return found
 
 
 @functools.lru_cache(maxsize=16)
-def _tables_on(name: str, device: str) -> tuple[Tensor, ...]:
-    tables = tables_of(SHAPES_OF[name][0])
+def _tables_on(order: LeechOrder, device: str) -> tuple[Tensor, ...]:
+    tables = tables_of(order)
     signs = torch.from_numpy(tables.word_signs).float()
     others = [
         tables.word_places, tables.word_masks, tables.messages, tables.octad_places, tables.pair_places,

@@ -7,15 +7,16 @@ import pytest
 import torch
 
 from workbench.errors import InputError, ModelError
-from workbench.models.multiscale_tokenizer import MultiScaleTokenizer
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.presets import body_preset
+from workbench.models.pyramid_tokenizer import PyramidTokenizer
 from workbench.models.tokenizer import Tokenizer
 
 
 def make(**settings):
     torch.manual_seed(0)
     quantizer = {"name": "multiscale", "base": "leech", "scales": [1, 2, 4], "gains": [1.5, 1.25, 0.8]} | settings
-    return MultiScaleTokenizer(body=body_preset("conv-tiny-8"), quantizer=quantizer, name="pyramid").eval()
+    return PyramidTokenizer(body=body_preset("conv-tiny-8"), quantizer=quantizer, name="pyramid").eval()
 
 
 def test_tokens_go_out_and_back():
@@ -32,7 +33,7 @@ def test_tokens_go_out_and_back():
     result = model.reconstruct(picture)
     assert result.image.shape == (32, 32, 3)
     assert result.bits_per_pixel == pytest.approx(21 * model.bits_per_token / 32**2)
-    assert model.fit(picture).shape == (32, 32, 3)
+    assert model.prepare(picture).shape == (32, 32, 3)
 
 
 def test_files_keep_tokens_and_gains(tmp_path):
@@ -40,18 +41,19 @@ def test_files_keep_tokens_and_gains(tmp_path):
     model.half().float()  # what 16-bit storage leaves
     model.quantizer.gains.copy_(torch.tensor([1.234567, 1.1, 0.7]))
     model.save_pretrained(tmp_path)
-    again = MultiScaleTokenizer.from_pretrained(tmp_path)
+    again = PyramidTokenizer.from_pretrained(tmp_path)
     assert torch.equal(again.quantizer.gains, model.quantizer.gains)
     images = torch.rand(2, 3, 32, 32)
     assert torch.equal(again.tokenize(images), model.tokenize(images))
     assert again.weights_hash is not None
     assert len(again.weights_hash) == 64
-    with pytest.raises(ModelError, match="expected a 'tokenizer'"):
-        Tokenizer.from_pretrained(tmp_path)
+    assert isinstance(Tokenizer.from_pretrained(tmp_path), PyramidTokenizer)
+    with pytest.raises(ModelError, match="describes a 'multiscale-tokenizer', expected a 'tokenizer'"):
+        GridTokenizer.from_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"codebook": "0" * 64}))
     with pytest.raises(ModelError, match="was trained with codebook 000000000000"):
-        MultiScaleTokenizer.from_pretrained(tmp_path)
+        PyramidTokenizer.from_pretrained(tmp_path)
 
 
 def test_what_does_not_fit_is_refused():
@@ -61,8 +63,8 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(InputError, match=r"gives pictures of 32×32 pixels, got size=\(8, 8\)"):
         model.detokenize(torch.zeros(1, 1, dtype=torch.int64), size=(8, 8))
     with pytest.raises(InputError, match="needs the quantizer 'multiscale', got 'leech'"):
-        MultiScaleTokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"})
+        PyramidTokenizer(body=body_preset("conv-tiny-8"), quantizer={"name": "leech"})
     with pytest.raises(InputError, match="window of 64 pixels cannot take pictures of 32"):
-        MultiScaleTokenizer(
+        PyramidTokenizer(
             body=body_preset("vit-tiny-8"), quantizer={"name": "multiscale", "base": "leech", "scales": [1, 2, 4]}
         )

@@ -8,14 +8,15 @@ import torch
 from PIL import Image
 
 from workbench.errors import InputError, ModelError
-from workbench.models import tokenizer as module
+from workbench.models import grid_tokenizer as module
+from workbench.models.grid_tokenizer import GridTokenizer
 from workbench.models.presets import body_preset
 from workbench.models.tokenizer import Tokenizer
 
 
 def build(body="conv-mini-8", seed=0):
     torch.manual_seed(seed)
-    model = Tokenizer(body=body_preset(body), quantizer={"name": "leech"}, name="little").eval()
+    model = GridTokenizer(body=body_preset(body), quantizer={"name": "leech"}, name="little").eval()
     for name, parameter in model.named_parameters():
         if name.endswith("proj.weight"):
             torch.nn.init.normal_(parameter, std=0.02)
@@ -93,7 +94,7 @@ def test_a_model_trained_with_another_codebook_is_refused(conv, tmp_path):
     config = json.loads((tmp_path / "config.json").read_text())
     config["quantizer"] = {"name": "leech-published"}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ModelError, match="other words"):
+    with pytest.raises(ModelError, match="other codewords"):
         Tokenizer.from_pretrained(tmp_path)
 
 
