@@ -89,7 +89,7 @@ def _edit(
 def _viewed(*asked: Any) -> Iterator[tuple[object, ...]]:  # noqa: ANN401
     """What the tab shows: the picture and the answers side by side, after every scale."""
     image, pair, stages = _stages(*asked[:-1])  # the last is the callback of progress
-    before = item("before", pair.tokenizer.fit(image), file="before")
+    before = item("before", pair.tokenizer.prepare(image), file="before")
     for drawn in stages:
         seeds = drawn.settings.seeds
         made = [
