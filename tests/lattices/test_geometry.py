@@ -15,6 +15,8 @@ from workbench.lattices.geometry import (
     direction_error,
     least_distance,
     least_distance_of_rows,
+    normalised_second_moment,
+    random_error,
     second_moment,
 )
 from workbench.lattices.search.nearest import nearest
@@ -69,6 +71,39 @@ def test_cap_bound():
     assert cap_bound(24, 2.0**62) < cap_bound(24, 2.0**40)
 
 
+def test_random_error():
+    # In three dimensions the height of the nearest is the least of K uniform numbers: 4/(K + 1).
+    for size in (1, 2, 64, 1000):
+        assert random_error(3, size) == pytest.approx(4 / (size + 1), rel=1e-5)
+    # One codeword anywhere: 2 − 2·E cos = 2.
+    assert random_error(24, 1) == pytest.approx(2, rel=1e-5)
+    # In the plane the nearest of K angles in [0, π]: K = 2 by hand, 2 − 2·E cos = 2 − 8/π².
+    assert random_error(2, 2) == pytest.approx(2 - 8 / math.pi**2, rel=1e-5)
+    # Many codewords in D dimensions: (1 + 2/n)·Γ(1 + 2/n) above the cap, n = D − 1.
+    for dimension in (3, 6, 24):
+        n = dimension - 1
+        ratio = random_error(dimension, 1e3**n) / cap_bound(dimension, 1e3**n)
+        assert ratio == pytest.approx((1 + 2 / n) * math.gamma(1 + 2 / n), rel=1e-3)
+
+
+def test_random_error_is_the_mean_over_random_codes():
+    errors = []
+    for seed in range(30):
+        code = random_code(60, 5, seed)
+        errors.append(direction_error(lambda z, c=code: c.vectors_at(nearest(z, c)), 5, samples=500, seed=seed).mean)
+    spread = 3 * np.std(errors) / math.sqrt(len(errors))
+    assert abs(np.mean(errors) - random_error(5, 60)) < spread < 0.02
+
+
+def test_normalised_second_moment():
+    # Small caps are balls in D − 1 dimensions: 1/((n + 2)·V^(2/n)).
+    for dimension in (2, 3, 9, 24):
+        n = dimension - 1
+        ball = 1 / (n + 2) / (math.pi ** (n / 2) / math.gamma(n / 2 + 1)) ** (2 / n)
+        bound = cap_bound(dimension, 1e3**n)
+        assert normalised_second_moment(bound, dimension, 1e3**n) == pytest.approx(ball, rel=1e-3)
+
+
 def test_error_of_uniform_directions():
     # Two opposite points in the plane: q = ±e₀, ‖z − q‖² = 2 − 2·|cos|, of mean 2 − 4/π and at most 2.
     error = direction_error(lambda z: torch.stack([z[:, 0].sign(), 0 * z[:, 1]], 1), 2, samples=20_000)
@@ -91,5 +126,9 @@ def test_wrong_arguments():
         least_distance(Code("dot", np.array([[1, 0]], dtype=np.int8), 1.0))
     with pytest.raises(InputError, match="got 1 and 5"):
         cap_bound(1, 5)
+    with pytest.raises(InputError, match="got 1 and 5"):
+        random_error(1, 5)
+    with pytest.raises(InputError, match="got 3 and 0"):
+        normalised_second_moment(1.0, 3, 0)
     with pytest.raises(InputError, match="got 1"):
         direction_error(lambda z: z, 3, samples=1)

@@ -147,10 +147,6 @@ class Code:
             return torch.from_numpy(self.integers.astype(np.float32) / np.float32(self.scale))
         return torch.from_numpy((self.integers * self.steps).astype(np.float32))
 
-    def integers_at(self, indices: Int[np.ndarray, "*batch"]) -> Int[np.ndarray, "*batch D"]:
-        """The integers of codewords, rows of the table at these indices."""
-        return self.integers[indices]
-
     def vectors(self) -> Float[Tensor, "K D"]:
         """All codewords as float32, shape (K, D). The tensor is shared: do not write into it."""
         return self._vectors

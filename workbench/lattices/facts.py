@@ -7,16 +7,18 @@ deeper, where there is one. The kissing number is that of the first codeword of 
 codewords as any.
 
 Why some holes are deepest. Let P = {x : x·v ≤ ‖v‖²/2 for the shortest vectors v of a lattice, of norm² 4}, so that the
-error of the direction of x is at most 2 − 4/‖x‖. In E8 this is the Voronoi cell, and ‖x‖ ≤ √2, its covering radius.
+error of the direction of x is 2 − 2/‖x‖ where x is on its boundary. In E8 this is the Voronoi cell, and ‖x‖ ≤ √2.
 In K12, BW16 and Λ24 the cell has facets for the w of norm² 6 as well. If x·w ≤ 3 for all of these, then ‖x‖² ≤ R²
 = 8/3, 3 and 2. Otherwise write x = αw + y with α ≥ 1/2 and y orthogonal to w. The v with v·w = 3 come in pairs
-w/2 ± u, ‖u‖² = 5/2, so that |y·u| ≤ 2 − 3α, and α ≤ 2/3. The u are a 2-design in D − 1 dimensions, for Λ24 a 4-design;
-hence ‖y‖² ≤ c·(2 − 3α)² with c = (D − 1)/(5/2), for Λ24 c = (D + 1)/(15/2), and ‖x‖² ≤ 6α² + c·(2 − 3α)², which
-is convex in α: 8/3 at α = 2/3, and 3/2 + c/4 = 2.6, 3 and 2.33 at α = 1/2. So ‖x‖² ≤ 8/3 for K12 and Λ24, at the
-direction of a w, and 3 for BW16, at that of a deep hole of the lattice.
-In the second shell of Λ24, x·w ≤ 3 for its codewords w. If x·v ≤ 2 for all v, then ‖x‖² ≤ 2. Otherwise x = αv + y with
-1/2 ≤ α ≤ 1; the 47,104 codewords w = 3v/4 + u with v·w = 3 have ‖u‖² = 15/4, and the u are a 7-design in 23 dimensions,
-so that some y·u ≥ ‖y‖·‖u‖/√5 (the greatest Gauss node). Then ‖x‖² ≤ 4α² + 12·(1 − α)² ≤ 4, at the direction of a v.
+w/2 ± u, ‖u‖² = 5/2, so that |y·u| ≤ 2 − 3α, and α ≤ 2/3. Hence ‖y‖² ≤ c·(2 − 3α)²: in BW16 the u are a 2-design in 15
+dimensions and c = 15/(5/2), in Λ24 a 4-design in 23 and c = 25/(15/2), and in K12 they are 15 pairs of five orthogonal
+planes (three in each, with one component in common) and c = 14/3. Now ‖x‖² ≤ 6α² + c·(2 − 3α)² is convex in α: 8/3 at
+α = 2/3, and 3/2 + c/4 = 8/3, 3 and 7/3 at α = 1/2. So ‖x‖² ≤ 8/3 for K12 and Λ24, at the direction of a w, and 3 for
+BW16, at that of a deep hole of the lattice.
+In the second shell of Λ24, x·w ≤ 3 for its codewords w, and the error is 2 − √6/‖x‖. If x·v ≤ 2 for all v, then
+‖x‖² ≤ 2. Otherwise x = αv + y with 1/2 ≤ α ≤ 1; the 47,104 codewords w = 3v/4 + u with v·w = 3 have ‖u‖² = 15/4, and
+the u are a 7-design in 23 dimensions, so that some y·u ≥ ‖y‖·‖u‖/√5 (the greatest Gauss node). Then
+‖x‖² ≤ 4α² + 12·(1 − α)² ≤ 4, at the direction of a v.
 Source: Conway and Sloane, "Sphere Packings, Lattices and Groups", chapters 4, 21 and 23, for R and the facets.
 """
 

@@ -3,8 +3,9 @@
 `ẑ = tanh z` lies in the box [-1, 1]^D, which each axis cuts into `L_d` equal cells; the codeword is the centre of the
 cell, `(2k + 1 − L)/L` for level `k`. In steps of one cell that is the paper's `(L/2)·tanh z`, rounded to the nearest
 of `L` levels; for even `L` these are half-integers, so that there are `L` and not `L + 1`, and for odd `L` we take
-`L/2` where the paper has `⌊L/2⌋`, so that the outer cells are as wide as the others. All cells have one volume, which
-is what the entropy penalty of other codes asks for. Not a spherical code.
+`L/2` where the paper has `⌊L/2⌋`, so that the outer cells are as wide as the others. All cells are equal boxes.
+So are the orthants of BSQ equal; what differs is roundness: the second moment of a cube in six dimensions is 15 % above
+that of a ball of its volume, that of an orthant in 18 dimensions 32 % above that of a cap. Not a spherical code.
 The index has one digit an axis, base `L_d`, first axis most significant; a point between two cells takes the lower.
 Source: Mentzer et al., "Finite Scalar Quantization: VQ-VAE Made Simple", arXiv:2309.15505.
 """

@@ -17,15 +17,27 @@ _CODES = (
     *("e8", "e8x3", "bw16", "k12", "leech-shell3"),
 )
 _FIRST = ("leech", "leech-published", "bsq", "e8", "bw16", "k12")
-_HEADS = ("code", "words", "bits", "dimensions", "δ_min", "mean error", "bound", "error / bound")
+_HEADS = (
+    "code",
+    "words",
+    "bits",
+    "dimensions",
+    "δ_min",
+    "mean error",
+    "bound",
+    "error / bound",
+    "random / bound",
+    "covering",
+)
 
 
 def geometry_part(context: Context) -> None:
     """Lay out the part inside the tab."""
     gr.Markdown(
-        "The farther apart the words, the fewer directions are far from all of them. **δ_min** is the least distance "
-        "of two words on the unit sphere. The mean error of uniform directions can only be compared between codes of "
-        "one dimension and size, so the bound that no code can beat stands beside it."
+        "The farther apart the codewords, the fewer directions are far from all of them. **δ_min** is the least "
+        "distance of two codewords on the unit sphere. The mean error of uniform directions can only be compared "
+        "between codes of one dimension and size, so two others of that dimension and size stand beside it: the bound "
+        "that no code can beat, and the error of random codewords. **Covering** is the error of the farthest direction."
     )
     chosen = gr.CheckboxGroup(list(_CODES), value=list(_FIRST), label="Codes", elem_id="geometry-codes")
     run = controls("Measure", name="geometry")
@@ -62,7 +74,7 @@ def _row(report: CodeReport) -> list[object]:
     def rounded(value: float | None, digits: int) -> float | None:
         return None if value is None else round(value, digits)
 
-    least = rounded(report.min_distance, 4)
+    least, covering = rounded(report.min_distance, 4), rounded(report.covering, 4)
     return [
         report.name,
         report.size,
@@ -72,4 +84,6 @@ def _row(report: CodeReport) -> list[object]:
         rounded(report.mean_squared_error, 4),
         rounded(report.cap_bound, 4),
         rounded(report.over_bound, 3),
+        rounded(report.random_over_bound, 3),
+        covering if report.covering_exact or covering is None else f"≥ {covering}",
     ]

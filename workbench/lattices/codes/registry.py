@@ -1,12 +1,11 @@
 """Codes by name: the one place that turns a name, and settings where it takes any, into a `Code`.
 
 All that is known of a name stands in its `CodeFamily`: how the code is built, which structure its search makes use of,
-its least distance where the pairs are too many to list, and a note for the reader.
+and a note for the reader.
 """
 
 __all__ = [
     "CodeFamily",
-    "KnownDistance",
     "LeechShapes",
     "Structure",
     "code_family",
@@ -56,13 +55,6 @@ class LeechShapes(NamedTuple):
     shapes: tuple[int, ...]
 
 
-class KnownDistance(NamedTuple):
-    """Least squared distance of two codewords at norm 1, and the reason."""
-
-    squared: float
-    reason: str
-
-
 @dataclass(frozen=True)
 class CodeFamily:
     """What is known of a name.
@@ -70,13 +62,11 @@ class CodeFamily:
     Attributes:
         builder: Returns the code; its parameters are the settings that the name takes.
         search: The structure that the nearest codeword is found by; None where all are compared.
-        least_distance: None where it is computed.
         note: For the reader of a table.
     """
 
     builder: Callable[..., Code]
     search: LeechShapes | Structure | None = None
-    least_distance: KnownDistance | None = None
     note: str = ""
 
 
@@ -150,8 +140,6 @@ def _leech_shape(entry: int) -> Code:
     return Code(f"leech{entry}", make_code("leech").integers[rows].copy(), math.sqrt(NORM_SQUARED))
 
 
-_IN_LAMBDA24 = KnownDistance(1.0, "differences are vectors of Λ24, of norm² 32 at least, as the codewords themselves")
-
 _FAMILIES: dict[str, CodeFamily] = {
     "bw16": CodeFamily(bw16, Structure.BARNES_WALL),
     "e8": CodeFamily(e8, Structure.E8),
@@ -163,31 +151,22 @@ _FAMILIES: dict[str, CodeFamily] = {
     "leech": CodeFamily(
         _leech,
         LeechShapes(LEECH, (2, 3, 4)),
-        _IN_LAMBDA24,
-        "the first shell of Λ24: octads and signs from one Golay code",
+        note="the first shell of Λ24: octads and signs from one Golay code",
     ),
     "leech-published": CodeFamily(
         _leech_published,
         LeechShapes(LEECH_PUBLISHED, (2, 3, 4)),
-        KnownDistance(
-            0.75,
-            "products within a shape and with (±4²) are at most 16 of 32; octads and words come from different Golay "
-            "codes, so between (±2⁸) and (∓3, ±1²³) all eight signs may agree, the 3 among them: 2·(3 + 7) = 20",
-        ),
-        "the published table: its octads and its signs come from two different Golay codes, so words of the two shapes "
-        "come as close as √3/2 where a true shell has 1",
+        note="the published table: its octads and its signs come from two Golay codes, so codewords of the two "
+        "shapes come as close as √3/2 where a true shell has 1",
     ),
     **{
-        f"leech{entry}": CodeFamily(
-            functools.partial(_leech_shape, entry), LeechShapes(LEECH, (entry,)), least_distance=_IN_LAMBDA24
-        )
+        f"leech{entry}": CodeFamily(functools.partial(_leech_shape, entry), LeechShapes(LEECH, (entry,)))
         for entry in (2, 3, 4)
     },
     "leech-shell3": CodeFamily(
         second_shell,
         Structure.SECOND_SHELL,
-        KnownDistance(2 / 3, "differences are vectors of Λ24, of norm² 32 at least, codewords have 48"),
-        "the second shell of Λ24",
+        note="the second shell of Λ24",
     ),
     "random": CodeFamily(random_code, note="uniform directions, seed 0"),
 }
