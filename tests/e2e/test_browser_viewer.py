@@ -82,4 +82,4 @@ def test_the_bar_is_moved_by_keyboard(page):
 def test_any_two_are_compared_and_saved_under_their_names(page):
     page.select_option(f"{VIEWER} select[data-side=left]", "error map")
     names = page.eval_on_selector_all(f"{VIEWER} a[download]", "links => links.map((link) => link.download)")
-    assert names == ["china-error.png", "china-photo-leech.png"]
+    assert names == ["temple-error.png", "temple-photo-leech.png"]

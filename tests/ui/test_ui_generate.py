@@ -13,7 +13,7 @@ from stranger import FILE, agree, events, fetched, upload
 from workbench.models import load as catalogue
 from workbench.tasks.edit import fill
 from workbench.tasks.generate import Order, finished, generate
-from workbench.ui.edit import _asked, _taken
+from workbench.ui.edit import _asked, _taken, _viewed
 from workbench.ui.generate import _notice
 from workbench.ui.painting import Painted, painting_input
 from workbench.ui.sampling import _choices, _preset
@@ -157,6 +157,15 @@ def test_what_the_inputs_show(pair, tmp_path, monkeypatch):
     monkeypatch.setattr(catalogue.hub, "PRETRAINED", tmp_path)
     monkeypatch.setattr(catalogue, "_fetched", lambda: iter(()))
     assert "python -m training.generator" in _notice()
+
+
+def test_an_edit_is_shown_beside_the_picture_it_began_from(pair, picture):
+    painted = Painted(png_of(picture), ())
+    rest = ("sketch", "daisy", 5, False, *CONTROLS)
+    *_, (viewed, table) = _viewed(painted, "Draw its details anew", 0.25, 2, 2, *rest, None)
+    assert [each["name"] for each in viewed["items"]] == ["before", "answer 1", "answer 2"]
+    assert viewed["size"] == [32, 32]
+    assert table["figures"]["done"]
 
 
 def test_a_sample_comes_enlarged_into_the_editor(tmp_path, picture):

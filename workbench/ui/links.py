@@ -15,7 +15,8 @@ import gradio as gr
 from workbench.ui.context import Context
 
 # Keep the settings in the address; a tab that was opened by hand is a step to go back from.
-_WRITE = """(...values) => {
+_WRITE = """async (...values) => {
+  await new Promise((done) => setTimeout(done, 100)); // until the tab that was clicked is marked
   const names = NAMES, open = document.querySelector("#tabs > .tab-wrapper button.selected")?.textContent.trim();
   const query = new URLSearchParams(location.search), before = query.get("tab") ?? "reconstruct";
   names.forEach((name, number) => {

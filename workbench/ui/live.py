@@ -193,7 +193,7 @@ def _run(function: Function, count: int, *, shared: Key | None) -> Callable[...,
         except _StoppedError:
             said = _status("stopped", "Stopped; what is shown is of the settings before.", run=name)
         except WorkbenchError as error:
-            said = _status("error", str(error)[:1].upper() + str(error)[1:], run=name)
+            said = _status("error", str(error), run=name)
         finally:
             _RUNNING.pop(name, None)
         yield said, *still

@@ -15,6 +15,7 @@ from gradio.data_classes import FileData, ImageData
 from gradio.utils import get_upload_folder
 from gradio_client.utils import is_http_url_like
 
+from workbench.atomic import replacing
 from workbench.images.examples import list_examples
 
 
@@ -72,9 +73,21 @@ def picture_output(label: str, *, height: int | None = None, elem_id: str) -> gr
 
 
 def example_pictures() -> list[Path]:
-    """Files of the pictures to start from: photographs of installed libraries, and renderings."""
+    """Files of the pictures to start from, photographs of installed libraries and renderings, in the app's own folder.
+
+    They are copied there, since Gradio serves no others.
+    """
     folder = Path(get_upload_folder()) / "examples"
-    return [example.file(folder) for example in list_examples()]
+    folder.mkdir(parents=True, exist_ok=True)
+    found = []
+    for example in list_examples():
+        file = example.file(folder)
+        path = folder / f"{example.name.replace(' ', '-')}{file.suffix}"
+        if not path.exists():
+            with replacing(path) as copy:
+                copy.write(file.read_bytes())
+        found.append(path)
+    return found
 
 
 def example_name(path: object) -> str | None:

@@ -69,7 +69,7 @@ def take_picture(path: str | None, strip: dict[str, object]) -> tuple[object, di
             raise InputError("there is no picture to take yet")
         return path, _strip(Path(path))
     except WorkbenchError as error:
-        return gr.skip(), {**strip, "said": f"{str(error)[:1].upper()}{str(error)[1:]}"}
+        return gr.skip(), {**strip, "said": str(error)}
 
 
 def send_button(context: Context, chosen: Callable[..., str | None], inputs: list[Any], *, elem_id: str) -> None:
