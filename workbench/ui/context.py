@@ -1,12 +1,12 @@
 """What a tab is given: the models there are, examples to start from, and the rules of the queue."""
 
-__all__ = ["Context", "Wish", "effort_choice", "shown_errors", "shown_progress"]
+__all__ = ["Context", "Wish", "changes_of", "effort_choice", "shown_errors", "shown_progress"]
 
 import contextvars
 import functools
 import html
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -27,6 +27,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def changes_of(inputs: Iterable[gr.components.Component]) -> list[Callable[..., Any]]:
+    """The events after which an input has another value."""
+    return [component.change for component in inputs]  # type: ignore[attr-defined] - made when the class is
+
+
 @dataclass(frozen=True)
 class Wish:
     """What a part of the page wants to see, as a text that is written by the page; see :mod:`workbench.ui.live`.
@@ -41,7 +46,7 @@ class Wish:
     script: str
     inputs: list[gr.components.Component]
     text: gr.Textbox
-    changes: list[Callable[..., object]]
+    changes: list[Callable[..., Any]]
 
 
 @dataclass(frozen=True)
@@ -76,12 +81,12 @@ class Context:
     )
     model_choices: list[gr.Dropdown] = field(default_factory=list)
     offered: list[Callable[[], list[str]]] = field(default_factory=list)
-    model_news: list[Callable[..., object]] = field(default_factory=list)
+    model_news: list[Callable[..., Any]] = field(default_factory=list)
     on_open: list[tuple[Callable[[], object], gr.components.Component]] = field(default_factory=list)
     picture: gr.Image | None = None
     strip: list[gr.HTML] = field(default_factory=list)
     wishes: list[Wish] = field(default_factory=list)
-    seen: list[Callable[..., object]] = field(default_factory=list)
+    seen: list[Callable[..., Any]] = field(default_factory=list)
     linked: dict[str, gr.components.Component] = field(default_factory=dict)
 
     def folder(self, text: str) -> Path:

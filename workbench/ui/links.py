@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import gradio as gr
 
-from workbench.ui.context import Context
+from workbench.ui.context import Context, changes_of
 
 # Keep the settings in the address; a tab that was opened by hand is a step to go back from.
 _WRITE = """async (...values) => {
@@ -54,7 +54,7 @@ def restore_links(context: Context, page: gr.Blocks, tabs: gr.Tabs, names: list[
     page.load(None, None, None, js=_BACK)
     page.load(restore, None, [tabs, *inputs], **context.at_once)
     script = _WRITE.replace("NAMES", json.dumps([name for name, _ in linked]))
-    changes = [component.change for component in inputs]
+    changes = changes_of(inputs)
     gr.on([*changes, *context.seen], None, inputs, None, js=script.replace("DEFAULTS", json.dumps(defaults)))
 
 

@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 from gradio.utils import get_upload_folder
 
 from workbench.errors import WorkbenchError
 from workbench.progress import Progress
-from workbench.ui.context import Context, Wish
+from workbench.ui.context import Context, Wish, changes_of
 from workbench.ui.pictures import example_name
 
 Key = Callable[[Sequence[Any]], object]  # of inputs, under which their results are kept; None where they are not
@@ -102,7 +103,7 @@ def live(
     shared: Key | None = None,
     pressed: bool = True,
     work: Mapping[str, Any] | None = None,
-) -> gr.events.Dependency:
+) -> Dependency:
     """Run a function when its button is pressed, and by itself when what it is asked for changes.
 
     Args:
@@ -125,7 +126,7 @@ def live(
         wish = gr.Textbox(label="Wish", visible="hidden", render=False)  # the page lays it out, outside of every tab
         starts.append(wish.change)
         script = _WISH.replace("NAME", json.dumps(controls.name)).replace("PAUSE", str(_PAUSE))
-        context.wishes.append(Wish(script, list(inputs), wish, [want.change for want in wants]))
+        context.wishes.append(Wish(script, list(inputs), wish, changes_of(wants)))
     for events, script in ((starts, _NEXT), ([controls.stop.click], _WHICH)):
         which = script.replace("NAME", controls.name)
         gr.on(events, _stop, controls.status, None, js=which, **context.at_once)
