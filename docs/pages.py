@@ -21,7 +21,7 @@ GENERATED = Path(__file__).parent / "generated"
 PACKAGE = REPOSITORY / "workbench"
 # The app and the command line are described by pages of their own.
 ROOMS = ("lattices", "quantizers", "coding", "images", "metrics", "models", "fit", "tasks")
-LOOSE = ("errors", "hub", "atomic", "progress")
+LOOSE = ("errors", "hub", "atomic", "lazy", "progress")
 TASKS = {
     "tokenizer": "tokenizer",
     "multiscale-tokenizer": "multi-scale tokenizer",

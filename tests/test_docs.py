@@ -118,7 +118,9 @@ def test_docstrings_become_literal_displays_and_keep_their_bars():
 @pytest.mark.parametrize("page", ["../README.md", "start.md", "howto/quantizer.md", "howto/codec.md"])
 def test_the_examples_run(page, tmp_path, monkeypatch):
     ramp = np.linspace(0, 255, 48 * 64 * 3).astype(np.uint8).reshape(48, 64, 3)
-    Image.fromarray(ramp).save(tmp_path / "photo.jpg")
+    (tmp_path / "photos").mkdir()
+    for name in ("photo.jpg", "photos/a.jpg", "photos/b.jpg"):
+        Image.fromarray(ramp).save(tmp_path / name)
     monkeypatch.chdir(tmp_path)
     code = examples(DOCS / page)
     assert code
