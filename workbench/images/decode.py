@@ -85,6 +85,8 @@ def pixels_of(image: Image.Image) -> np.ndarray:
     Raises:
         InputError: if it is empty, or its file is cut short or damaged.
     """
+    if not (image.width and image.height):
+        raise InputError(f"expected a picture, got {image.width}×{image.height} pixels")
     file = getattr(image, "fp", None)
     held = io.BytesIO()
     try:

@@ -194,7 +194,7 @@ def random_error(dimension: int, size: int | float) -> float:
 
     Example:
         >>> round(random_error(24, 196_560) / cap_bound(24, 196_560), 3)
-        1.047
+        1.045
     """
     if dimension < 2 or size < 1:
         raise InputError(f"a random error needs dimension ≥ 2 and size ≥ 1, got {dimension} and {size}")
