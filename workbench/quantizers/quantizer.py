@@ -150,7 +150,7 @@ class Quantizer(KeepsType, ABC):
         raise InputError(f"{self.name}: codewords cannot be listed by distance, expected a quantizer with `ranked`")
 
     def neighbours(self, point: Tensor, indices: Tensor, k: int) -> Tensor:  # noqa: ARG002 - of one stage, all are
-        """Indices near each row that could stand in place of `indices`, shape (..., k, *index_shape)."""
+        """Indices near each row that could stand in place of `indices`: (..., k), with a last axis where there are stages."""
         return self.ranked(point, k)
 
     # ---- what a learned codebook does besides
