@@ -150,7 +150,7 @@ class Quantizer(KeepsType, ABC):
         raise InputError(f"{self.name}: codewords cannot be listed by distance, expected a quantizer with `ranked`")
 
     def neighbours(self, point: Tensor, indices: Tensor, k: int) -> Tensor:  # noqa: ARG002 - of one stage, all are
-        """Indices near each row that could stand in place of `indices`: (..., k), with a last axis where there are stages."""
+        """Indices near each row that could take the place of `indices`: (..., k), with a last axis of stages if any."""
         return self.ranked(point, k)
 
     # ---- what a learned codebook does besides
