@@ -166,6 +166,6 @@ def test_the_page_can_be_worked_by_keyboard(page):
     passed = []
     while "reconstruct-run" not in passed and len(passed) < 6:
         page.keyboard.press("Tab")
-        passed.append(page.evaluate("document.activeElement.id || document.activeElement.type"))
+        passed.append(page.evaluate("document.activeElement.id || document.activeElement.type || ''"))
     assert passed[-1] == "reconstruct-run"
     assert any(one.startswith("range") for one in passed)  # the effort

@@ -108,9 +108,12 @@ def _classes(model: str | None) -> list[str]:
 
 
 def _choices(model: str | None, label: str | None = None) -> gr.Dropdown:
-    """The classes of a model; the one that was chosen stays if it is one of them."""
+    """The classes of a model; the one that was chosen stays if it is one of them.
+
+    Then no value is sent: an address sets model and class at once, and the class seen here may be the one before.
+    """
     names = _classes(model)
-    return gr.Dropdown(choices=names, value=label if label in names else names[0])
+    return gr.Dropdown(choices=names) if label in names else gr.Dropdown(choices=names, value=names[0])
 
 
 def _preset(name: str) -> tuple[object, ...]:
