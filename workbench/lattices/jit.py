@@ -268,6 +268,7 @@ def _say_once(text: str) -> None:
 
 
 def _announce() -> None:
-    _say_once(COMPILING)
+    if "ipykernel" not in sys.modules:  # a notebook shows that a cell is busy, and would keep the line in its outputs
+        _say_once(COMPILING)
     for listener in tuple(_listeners):
         listener(COMPILING)
