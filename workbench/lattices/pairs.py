@@ -80,7 +80,8 @@ def nearest_pair(code: Code, *, progress: Progress = no_progress) -> Pair:
 def pair_distances(code: Code, pairs: Int[np.ndarray, "n 2"]) -> Float[np.ndarray, " n"]:
     """Distances of pairs of codewords, given by their indices: from the integers, in float64."""
     rows = code.integers_at(pairs).astype(np.float64)
-    return np.linalg.norm((rows[:, 0] - rows[:, 1]) * code.steps, axis=1)
+    apart = (rows[:, 0] - rows[:, 1]) * np.asarray(code.axes or 1.0)
+    return np.linalg.norm(apart, axis=1) / code.scale  # so that √32 / √32 is 1
 
 
 def _extended(code: Code) -> tuple[Float[Tensor, "K D+2"], Float[Tensor, "K D+2"], float]:
