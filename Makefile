@@ -26,7 +26,7 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	@echo "Compiling the search kernels, once ..."
-	@$(BIN)/python -c "import torch, workbench as w; w.nearest(torch.ones(1, 24), w.make_code('leech'))"
+	@$(BIN)/python -c "from workbench.tasks.rehearse import rehearse_first_use; rehearse_first_use()"
 	@touch $(STAMP)
 
 app: .venv ## open the workbench in the browser
