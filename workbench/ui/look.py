@@ -136,7 +136,7 @@ def header() -> gr.HTML:
     """The head of the page: the mark, the name and one sentence."""
     return gr.HTML(
         f'<header class="masthead">{_mark()}<div><h1>Λ<sub>24</sub>-SQ workbench</h1>'
-        "<p>Pictures in 196,560 words: the shortest vectors of the Leech lattice as a codebook.</p></div></header>",
+        "<p>Pictures in 196,560 codewords: the shortest vectors of the Leech lattice as a codebook.</p></div></header>",
         elem_classes="plain",
     )
 
