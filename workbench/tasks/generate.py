@@ -169,7 +169,8 @@ class Drawn:
     @functools.cached_property
     def images(self) -> np.ndarray:
         """The pictures so far, uint8, shape (n, H, W, 3); decoded when first asked for."""
-        pictures = self.pair.tokenizer.detokenize(torch.from_numpy(self.indices))
+        rows = torch.from_numpy(self.indices).split(1)  # each by itself: sums of floats depend on the batch
+        pictures = torch.cat([self.pair.tokenizer.detokenize(row) for row in rows])
         return (pictures * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
