@@ -95,32 +95,29 @@ class Settings:
         weights: SHA-256 of its weights, where it was loaded from a file.
         tokenizer: Name of the tokenizer.
         classes: Of each picture, by name; `none` for no class; `A 70% B 30%` between two.
-        seed: Of the batch.
+        seeds: Of each picture; those between two classes have one and the same.
         controls: How tokens were drawn.
         edit: What was done to a given picture, in words; None where there was none.
-        alike: Whether all pictures have the batch's own seed, as those between two classes have.
     """
 
     model: str
     weights: str | None
     tokenizer: str
     classes: tuple[str, ...]
-    seed: int
+    seeds: tuple[int, ...]
     controls: Controls
     edit: str | None = None
-    alike: bool = False
 
     @property
-    def seeds(self) -> tuple[int, ...]:
-        """The seed of each picture."""
-        return tuple(picture_seed(self.seed, 0 if self.alike else number) for number in range(len(self.classes)))
+    def seed(self) -> int:
+        """Of the batch, which is that of its first picture."""
+        return self.seeds[0]
 
     def row(self) -> dict[str, object]:
         """As plain values, for JSON and tables."""
-        plain = asdict(self) | {"classes": list(self.classes), **asdict(self.controls), "version": __version__}
-        plain["seeds"] = list(self.seeds)
-        del plain["controls"], plain["alike"]
-        return plain
+        plain = asdict(self) | {"classes": list(self.classes), "seeds": list(self.seeds), "seed": self.seed}
+        del plain["controls"]
+        return plain | asdict(self.controls) | {"version": __version__}
 
     def notes(self, number: int | None = None) -> dict[str, str]:
         """Text for the file of one picture of the batch, or of all together.
@@ -268,7 +265,7 @@ def interpolate(pair: Pair, order: Order, last: str | int, *, watch: Watch = UNW
             return
         drawn = stages[0]
         rows.append(drawn.indices)
-        settings = replace(drawn.settings, classes=tuple(names), alike=True)
+        settings = replace(drawn.settings, classes=tuple(names), seeds=(order.seed,) * len(names))
         seconds = time.perf_counter() - start
         yield replace(drawn, settings=settings, indices=np.concatenate(rows), seconds=seconds)
 
@@ -311,7 +308,7 @@ def draw(
         weights=model.weights_hash,
         tokenizer=pair.tokenizer.name,
         classes=names,
-        seed=order.seed,
+        seeds=tuple(picture_seed(order.seed, number) for number in range(len(names))),
         controls=order.controls,
         edit=edit,
     )
@@ -340,7 +337,9 @@ def draw(
 def joined(parts: Sequence[Drawn]) -> Drawn:
     """Batches that were drawn one after the other, as one: settings and tokens of all."""
     first = parts[0]
-    settings = replace(first.settings, classes=tuple(name for part in parts for name in part.settings.classes))
+    classes = tuple(name for part in parts for name in part.settings.classes)
+    seeds = tuple(seed for part in parts for seed in part.settings.seeds)
+    settings = replace(first.settings, classes=classes, seeds=seeds)
     indices = np.concatenate([part.indices for part in parts])
     return replace(first, settings=settings, indices=indices, seconds=sum(part.seconds for part in parts))
 
