@@ -115,8 +115,9 @@ class Settings:
 
     def row(self) -> dict[str, object]:
         """As plain values, for JSON and tables."""
-        plain = asdict(self) | {"classes": list(self.classes), "seeds": list(self.seeds), "seed": self.seed}
+        plain: dict[str, object] = asdict(self)
         del plain["controls"]
+        plain |= {"classes": list(self.classes), "seed": self.seed, "seeds": list(self.seeds)}
         return plain | asdict(self.controls) | {"version": __version__}
 
     def notes(self, number: int | None = None) -> dict[str, str]:
